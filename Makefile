@@ -1,0 +1,59 @@
+# Plumbline's commands. `make help` lists them; README.md tells when to use which.
+PYTHON ?= python3
+HOST   ?= 127.0.0.1
+PORT   ?= 3000
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# BentoML's usage statistics stay off: nothing leaves this machine unasked.
+export BENTOML_DO_NOT_TRACK := True
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve train test check format lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+serve: $(VENV)/train.stamp  ## serve on PORT (3000), HOST (127.0.0.1); the first time fetch the data and train
+	@$(BIN)/python -m training --if-missing
+	@exec $(BIN)/bentoml serve service:HousePrices --host $(HOST) --port $(PORT)
+
+train: $(VENV)/train.stamp  ## train, evaluate and, when the gate agrees, publish a new version
+	@$(BIN)/python -m training
+
+test: $(VENV)/dev.stamp  ## everything that CI runs: the checks, then all tests
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp  ## format, lint, types and import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/dev.stamp  ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pyproject.toml
+	$(COMPILE) --upgrade --extra cpu -o requirements/serve.txt
+	$(COMPILE) --extra cpu --extra train -c requirements/serve.txt -o requirements/train.txt
+	$(COMPILE) --extra cpu --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt
+	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
+
+clean:  ## remove the virtual environment and caches (never the model store)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Plumbline needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Cannot make $(VENV): on Debian, apt-get install python3-venv"; exit 1; }
+
+# A stamp is newer than its lock file when the lock is installed.
+$(VENV)/%.stamp: requirements/%.txt | $(VENV)/bin/python
+	@echo "Installing $< into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@

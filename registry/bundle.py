@@ -1,0 +1,252 @@
+"""What a model version IS: the files of a bundle, how they are checked, and how they predict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from monitoring.profile import Profile
+from preprocessors.encoding import Matrix, RowEncoder
+from preprocessors.feature_check import TrainingRanges
+from registry import pipeline_file
+from registry.errors import BundleCorrupt, BundleForeignType, GoldenMismatch, SchemaMismatch
+from registry.manifest import IntervalPart, Manifest, ScalePart, Target
+from registry.pipeline_file import Pipeline
+from schemas.features import Features
+
+MANIFEST = "manifest.json"
+PIPELINE = "pipeline.skops"
+BOOSTER = "booster.ubj"
+GOLDEN = "golden.json"
+RANGES = "ranges.json"
+PROFILE = "profile.json"
+
+DIGEST_LENGTH = 12
+"""Hexadecimal digits of the manifest's SHA-256 that end a version's name."""
+
+GOLDEN_TOLERANCE = 1e-6
+"""Relative difference allowed when a golden answer is repeated on another processor."""
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ModelDefinition:
+    """What the code knows of a model before any version exists; `service.py` holds one.
+
+    Args:
+        name: name in the BentoML model store and in answers.
+        rows: the typed row.
+        trusted_types: full names of our own classes that its pipeline may hold.
+    """
+
+    name: str
+    rows: type[Features]
+    trusted_types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions for a batch in the target's unit; `low` and `high` are None without an interval."""
+
+    value: Vector
+    low: Vector | None
+    high: Vector | None
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+class GoldenSet(BaseModel):
+    """Rows with the answers that the version gave when it was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: list[dict[str, Any]]
+    value: list[float]
+    low: list[float] | None
+    high: list[float] | None
+
+
+_INVERSE_LINK: dict[str, Callable[[Vector], Vector]] = {
+    "identity": lambda x: x,
+    "log": np.exp,
+    "logit": lambda x: 1.0 / (1.0 + np.exp(-x)),
+}
+
+
+class ModelVersion:
+    """A version that predicts. Immutable after loading and safe to use from several threads.
+
+    Training makes one from what it has just fitted; serving gets one from `load`. Both predict with this code.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        booster: xgboost.Booster,
+        target: Target,
+        interval: IntervalPart | None,
+    ) -> None:
+        self._pipeline, self._booster, self._interval = pipeline, booster, interval
+        self._inverse, self._offset = _INVERSE_LINK[target.link], target.offset
+        booster.set_param({"nthread": 1})  # requests are the parallelism; see docs/architecture.md
+
+    def transform(self, raw: Matrix) -> Matrix:
+        """Encoded rows (n, n_features) to model inputs (n, n_inputs)."""
+        return self._pipeline.transform(raw)
+
+    def predict(self, inputs: Matrix) -> Answers:
+        """Model inputs (n, n_inputs) to predictions with intervals, in the target's unit."""
+        seen = np.ascontiguousarray(inputs, dtype=np.float32)  # what the trees see
+        if self._offset:
+            features = np.ascontiguousarray(seen[:, :-1])
+            center = self._booster.inplace_predict(features, base_margin=seen[:, -1]).astype(np.float64)
+        else:
+            center = self._booster.inplace_predict(seen).astype(np.float64)
+        if self._interval is None:
+            return Answers(self._inverse(center), None, None)
+        reach = self._interval.reach * error_scale(self._interval.scale, inputs, center)
+        return Answers(self._inverse(center), self._inverse(center - reach), self._inverse(center + reach))
+
+
+def error_scale(part: ScalePart, inputs: Matrix, center: Vector) -> Vector:
+    """Expected absolute error on the link scale, shape (n,), for inputs (n, n_inputs) and predictions (n,)."""
+    log_scale = inputs @ np.asarray(part.weights) + (part.intercept + part.linear * center + part.square * center**2)
+    scale: Vector = np.exp(np.minimum(np.maximum(log_scale, part.low), part.high))
+    return scale
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified version with all that travels with it."""
+
+    version: str
+    manifest: Manifest
+    model: ModelVersion
+    ranges: TrainingRanges
+    golden: GoldenSet
+    profile: Profile
+
+    def replay_golden(self, rows: type[Features]) -> None:
+        """Predict the golden rows and compare.
+
+        Raises:
+            GoldenMismatch: an answer differs by more than GOLDEN_TOLERANCE.
+        """
+        raw = RowEncoder(rows).matrix([rows.from_row(row) for row in self.golden.rows])
+        answers = self.model.predict(self.model.transform(raw))
+        for name in ("value", "low", "high"):
+            got, expected = getattr(answers, name), getattr(self.golden, name)
+            if (got is None) != (expected is None):
+                raise GoldenMismatch(f"version {self.version}: the golden set and the model disagree about intervals")
+            if got is not None and not np.allclose(got, np.asarray(expected), rtol=GOLDEN_TOLERANCE, atol=0):
+                raise GoldenMismatch(
+                    f"version {self.version}: the golden rows do not give the answers that they gave in training; "
+                    "train on this platform, or compare its libraries with those of the manifest"
+                )
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def version_name(manifest: bytes, day: str) -> str:
+    """A version's name: the last day before its test part and the start of its manifest's digest.
+
+    The digest in the name makes a version immutable: another content has another name.
+    """
+    return f"{day}-{digest(manifest)[:DIGEST_LENGTH]}"
+
+
+def load(version: str, directory: Path, definition: ModelDefinition) -> Bundle:
+    """Read, verify and load one bundle. Nothing of it is used before its digest is checked.
+
+    Raises:
+        BundleCorrupt: a file is missing, was added, changed, or cannot be read.
+        SchemaMismatch: the bundle belongs to another schema or model.
+        BundleForeignType: the pipeline holds a type outside the allow-list.
+    """
+    files = _read(version, directory)
+    manifest = _manifest(version, files)
+    _check_digests(version, files, manifest.files)
+    _check_schema(version, manifest, definition)
+    pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
+    try:
+        return Bundle(
+            version=version,
+            manifest=manifest,
+            model=ModelVersion(pipeline, _booster(files[BOOSTER]), manifest.target, manifest.interval),
+            ranges=TrainingRanges.model_validate_json(files[RANGES]),
+            golden=GoldenSet.model_validate_json(files[GOLDEN]),
+            profile=Profile.model_validate_json(files[PROFILE]),
+        )
+    except (KeyError, ValidationError, xgboost.core.XGBoostError) as error:
+        raise BundleCorrupt(f"version {version}: {directory} holds an unreadable file: {error}") from error
+
+
+def _read(version: str, directory: Path) -> dict[str, bytes]:
+    try:
+        # model.yaml is BentoML's own label on the box; nothing in it is used to predict
+        return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "model.yaml"}
+    except OSError as error:
+        raise BundleCorrupt(f"version {version}: cannot read {directory}: {error.strerror}") from error
+
+
+def _manifest(version: str, files: Mapping[str, bytes]) -> Manifest:
+    if MANIFEST not in files:
+        raise BundleCorrupt(f"version {version}: {MANIFEST} is missing; publish the version again")
+    if not version.endswith("-" + digest(files[MANIFEST])[:DIGEST_LENGTH]):
+        raise BundleCorrupt(f"version {version}: {MANIFEST} was changed; publish the version again")
+    try:
+        return Manifest.model_validate_json(files[MANIFEST])
+    except ValidationError as error:
+        raise BundleCorrupt(
+            f"version {version}: {MANIFEST} is of another format; train again with this code: {error}"
+        ) from error
+
+
+def _check_digests(version: str, files: Mapping[str, bytes], expected: Mapping[str, str]) -> None:
+    found = {name: digest(data) for name, data in files.items() if name != MANIFEST}
+    if found != dict(expected):
+        names = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise BundleCorrupt(
+            f"version {version}: {', '.join(names)} differ from the manifest; publish the version again"
+        )
+
+
+def _check_schema(version: str, manifest: Manifest, definition: ModelDefinition) -> None:
+    if manifest.model != definition.name:
+        raise SchemaMismatch(f"version {version} belongs to the model {manifest.model!r}, not {definition.name!r}")
+    if manifest.schema_hash != definition.rows.schema_hash():
+        raise SchemaMismatch(
+            f"version {version} was made for another schema of {definition.rows.__name__}: "
+            f"{manifest.schema_hash[:12]}, and the code has {definition.rows.schema_hash()[:12]}; train again"
+        )
+
+
+def _pipeline(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
+    try:
+        foreign = pipeline_file.untrusted_types(data, allowed)
+        if foreign:
+            raise BundleForeignType(f"version {version}: the pipeline holds types that are not allowed: {foreign}")
+        return pipeline_file.load(data, allowed)
+    except BundleForeignType:
+        raise
+    except Exception as error:  # skops raises what the bytes make it raise
+        raise BundleCorrupt(f"version {version}: {PIPELINE} cannot be loaded: {error}") from error
+
+
+def _booster(data: bytes) -> xgboost.Booster:
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(data))
+    return booster

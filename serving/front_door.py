@@ -1,0 +1,145 @@
+"""The ASGI layer outside BentoML: our routes, one error shape for every origin, request ids, limits.
+
+BentoML's own stack costs more than a prediction (docs/architecture.md), so the routes that we declare are answered
+here; everything else goes on to BentoML, and its error answers are reshaped on their way out.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from uuid import uuid4
+
+from schemas.errors import Internal, MethodNotAllowed, NotReady, PlumblineError
+from serving import logs, problems
+from serving.asgi import App, Message, Receive, Reply, Scope, Send, header, send_reply
+from serving.bodies import ClientGone, read_json
+from serving.endpoints import Endpoint
+from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class FrontDoor:
+    """Answers the endpoints and passes the rest on.
+
+    Args:
+        endpoints: what is answered here.
+        platform: BentoML's own app.
+        settings: the limits.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], platform: App, settings: Settings) -> None:
+        self._routes: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in endpoints:
+            self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        self._platform, self._settings = platform, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry."""
+        if scope["type"] != "http":
+            await self._platform(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        token = logs.request_id.set(request_id)
+        try:
+            methods = self._routes.get(scope["path"])
+            if methods is None:
+                await self._pass_on(scope, receive, send, request_id)
+            else:
+                reply = await self._reply(methods, scope, receive, request_id)
+                await send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
+        except ClientGone:
+            logger.info("client left before its body was complete", extra={"path": scope["path"]})
+        finally:
+            logs.request_id.reset(token)
+
+    async def _reply(self, methods: dict[str, Endpoint], scope: Scope, receive: Receive, request_id: str) -> Reply:
+        try:
+            endpoint = _endpoint(methods, scope["method"])
+            body = b""
+            if endpoint.takes_body:
+                limits = self._settings
+                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
+            reply = await endpoint.handle(body)
+        except PlumblineError as error:
+            reply = refuse(error, scope["path"], request_id)
+        except ClientGone:
+            raise
+        except Exception as error:
+            reply = refuse(_unexpected(error), scope["path"], request_id)
+        logger.debug("request", extra={"path": scope["path"], "status": reply.status})
+        return reply
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        outgoing = _Reshaped(send, scope["path"], request_id)
+        try:
+            await self._platform(scope, receive, outgoing)
+        except Exception as error:
+            if outgoing.started:
+                raise
+            await send_reply(send, refuse(_unexpected(error), "other", request_id), request_id)
+
+
+class _Reshaped:
+    """A `send` that lets good answers through and turns the platform's error answers into ours."""
+
+    def __init__(self, send: Send, path: str, request_id: str) -> None:
+        self._send, self._path, self._request_id = send, path, request_id
+        self._refused: PlumblineError | None = None
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif self._refused is None:
+            await self._send(message)
+        elif not message.get("more_body", False):
+            reply = refuse(self._refused, "other", self._request_id)
+            await send_reply(self._send, reply, self._request_id)
+
+    async def _start(self, message: Message) -> None:
+        self.started = True
+        if message["status"] >= 400:
+            headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in message["headers"]}
+            self._refused = problems.from_status(message["status"], headers)
+            return
+        await self._send({**message, "headers": [*message["headers"], (b"x-request-id", self._request_id.encode())]})
+
+
+def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
+    """The answer for an error, and its line in the log, which names codes, rules and known fields only."""
+    level = _level(error)
+    listed = error.extension.get("errors", [])
+    broken = [f"{item['field']}: {item['rule']}" for item in listed if item["rule"] != "extra_forbidden"]
+    extra = {"path": path, "status": error.status, "code": error.code, "broken": broken[:20]}
+    logger.log(level, "refused", extra=extra, exc_info=error if level == logging.ERROR else None)
+    return Reply(*problems.answer(error, request_id))
+
+
+def _level(error: PlumblineError) -> int:
+    if isinstance(error, NotReady):
+        return logging.DEBUG  # probes ask all the time; the reason is logged once, where it arises
+    return logging.ERROR if isinstance(error, Internal) else logging.INFO
+
+
+def _unexpected(error: Exception) -> Internal:
+    internal = Internal("The log has the cause under this request id.")
+    internal.__cause__ = error
+    return internal
+
+
+def _endpoint(methods: dict[str, Endpoint], method: str) -> Endpoint:
+    endpoint = methods.get("GET" if method == "HEAD" else method)
+    if endpoint is None:
+        allowed = ", ".join(sorted(methods))
+        raise MethodNotAllowed(f"Use {allowed} here.", headers={"Allow": allowed})
+    return endpoint
+
+
+def _request_id(scope: Scope) -> str:
+    given = header(scope, b"x-request-id")
+    return given.decode() if _CLIENT_ID.fullmatch(given) else uuid4().hex

@@ -1,0 +1,100 @@
+"""From any failure to the one error answer: application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.errors import (
+    BadRequest,
+    FieldError,
+    Internal,
+    InvalidInput,
+    MalformedJson,
+    PlumblineError,
+    Problem,
+    all_errors,
+)
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_FIELD_ERRORS = 100
+"""Field errors listed in one answer; a bulk request may have thousands."""
+
+Headers = list[tuple[bytes, bytes]]
+
+_LIMIT_KEYS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "max_length", "min_length", "expected")
+
+
+def answer(error: PlumblineError, request_id: str) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of an error's answer."""
+    problem = Problem(
+        type=f"urn:plumbline:problem:{error.code}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        request_id=request_id,
+    )
+    headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    return (
+        error.status,
+        [(b"content-type", MEDIA_TYPE.encode()), *headers],
+        orjson.dumps({**problem, **error.extension}),
+    )
+
+
+def from_validation(error: ValidationError) -> PlumblineError:
+    """A pydantic error as ours: malformed JSON, or a list of broken fields that never repeats a value."""
+    count = error.error_count()
+    details = error.errors(include_url=False, include_input=False)
+    if count == 1 and details[0]["type"] == "json_invalid":
+        reason = str(details[0].get("ctx", {}).get("error", "it cannot be parsed"))
+        return MalformedJson(f"The body is not valid JSON: {reason}.")
+    listed = [_field_error(dict(detail)) for detail in details[:MAX_FIELD_ERRORS]]
+    more = f"; the first {MAX_FIELD_ERRORS} are listed" if count > MAX_FIELD_ERRORS else ""
+    detail = f"{count} field{'s break' if count > 1 else ' breaks'} the schema{more}."
+    return InvalidInput(detail, extension={"errors": listed})
+
+
+def from_status(status: int, headers: dict[str, str]) -> PlumblineError:
+    """An error answer of BentoML's own layers as ours; its body is dropped, its status kept."""
+    classes = {cls.status: cls for cls in reversed(all_errors()) if cls.code in _PLATFORM_CODES}
+    error = classes.get(status, BadRequest if status < 500 else Internal)
+    kept = {name: value for name, value in headers.items() if name in ("allow", "retry-after")}
+    return error(_PLATFORM_DETAILS.get(status, error.title + "."), headers=kept)
+
+
+_PLATFORM_CODES = {
+    *("bad_request", "unauthorised", "forbidden", "not_found", "method_not_allowed", "too_large"),
+    *("unsupported_media_type", "validation", "too_many_requests", "internal", "unavailable", "timeout"),
+}
+
+_PLATFORM_DETAILS = {
+    404: "No such path; /docs.json lists the API.",
+    405: "The path exists, but not with this method; the Allow header lists those that do.",
+    429: "The service has as many requests as it takes at once; try again soon.",
+    500: "The log has the cause under this request id.",
+    503: "The service cannot answer right now; try again soon.",
+    504: "The deadline passed before the answer; try again, with fewer rows if there were many.",
+}
+
+
+def _field_error(detail: dict[str, Any]) -> FieldError:
+    location = list(detail["loc"])
+    row = location[1] if location[:1] == ["rows"] and len(location) > 1 else None
+    location = location[2:] if row is not None else location
+    location = location[1:] if location[:1] == ["features"] and len(location) > 1 else location
+    field, _, rule = str(detail["type"]).rpartition(".")
+    if field:  # a rule across fields names its field itself: "effective_age_years.at_most_age_years"
+        location = [field]
+    context = detail.get("ctx", {})
+    limit = next((context[key] for key in _LIMIT_KEYS if key in context), None)
+    error = FieldError(field=".".join(map(str, location)), rule=rule, message=detail["msg"], limit=limit)
+    if row is not None:
+        error["row"] = int(row)
+    return error

@@ -1,0 +1,44 @@
+"""`python -m training`: train, evaluate and, when the gate agrees, publish a model version."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from importlib import import_module
+
+from rich.console import Console
+
+from registry import store
+from training.dataset import UnusableData
+from training.fetch import DataUnavailable
+from training.recipe import Recipe
+from training.run import run
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0: published or nothing to do; 1: the gate refused; 2: the data cannot be had or used."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--recipe", default="training.house_prices", help="module that holds RECIPE")
+    parser.add_argument("--until", type=date.fromisoformat, help="use only records before this day (YYYY-MM-DD)")
+    parser.add_argument("--no-publish", action="store_true", help="train and report, but leave the model store alone")
+    parser.add_argument("--if-missing", action="store_true", help="do nothing when the model store has a version")
+    options = parser.parse_args(arguments)
+    console = Console(soft_wrap=True)
+    recipe: Recipe = import_module(options.recipe).RECIPE
+    if options.if_missing and store.versions(recipe.definition.name):
+        return 0
+    try:
+        outcome = run(recipe, console, options.until, not options.no_publish)
+    except (DataUnavailable, UnusableData) as error:
+        console.print(f"[bold red]Cannot train:[/] {error}")
+        return 2
+    if not outcome.passed:
+        failed = "; ".join(f"{c.name} {c.figure:.3f} ({c.limit})" for c in outcome.checks if not c.passed)
+        console.print(f"[bold red]The gate refused this version:[/] {failed}. Nothing was published.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

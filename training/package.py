@@ -1,0 +1,123 @@
+"""From a fitted model to the files of a bundle."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version as library_version
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from monitoring.profile import Profile, profile_category, profile_number
+from preprocessors.encoding import Matrix, RowEncoder
+from preprocessors.feature_check import TrainingRanges
+from registry import bundle, pipeline_file
+from registry.bundle import Answers, GoldenSet, ModelVersion
+from registry.manifest import FORMAT, CodePart, DataPart, Manifest
+from schemas.features import Features
+from training.dataset import Dataset
+from training.recipe import Fitted, Recipe
+
+GOLDEN_ROWS = 48
+LIBRARIES = ("bentoml", "numpy", "pydantic", "scikit-learn", "scipy", "skops")
+
+
+def bundle_files(recipe: Recipe, fitted: Fitted, model: ModelVersion, seen: Dataset) -> dict[str, bytes]:
+    """Every file but the manifest.
+
+    Args:
+        recipe: the recipe that was followed.
+        fitted: what it gave.
+        model: the version that predicts with it.
+        seen: all rows of the run, in order of time; the reference for profile and ranges.
+    """
+    inputs = model.transform(seen.raw)
+    answers = model.predict(inputs)
+    ranges = TrainingRanges.of(list(fitted.pipeline.get_feature_names_out()), inputs)
+    return {
+        bundle.PIPELINE: pipeline_file.dump(fitted.pipeline),
+        bundle.BOOSTER: _raw(fitted.booster),
+        bundle.RANGES: ranges.model_dump_json().encode(),
+        bundle.PROFILE: reference_profile(recipe.definition.rows, seen.raw, answers).model_dump_json().encode(),
+        bundle.GOLDEN: golden_set(recipe.definition.rows, model, seen).model_dump_json().encode(),
+    }
+
+
+def manifest(
+    recipe: Recipe,
+    fitted: Fitted,
+    files: dict[str, bytes],
+    data: DataPart,
+    metrics: dict[str, dict[str, float]],
+    slices: dict[str, dict[str, dict[str, float]]],
+    gate: dict[str, Any],
+) -> Manifest:
+    """The manifest over the files. Holds nothing that differs when the same is trained again, such as the time."""
+    return Manifest(
+        format=FORMAT,
+        model=recipe.definition.name,
+        schema_hash=recipe.definition.rows.schema_hash(),
+        features=recipe.definition.rows.names(),
+        inputs=list(fitted.pipeline.get_feature_names_out()),
+        target=recipe.target,
+        interval=fitted.interval,
+        parameters=fitted.parameters,
+        metrics=metrics,
+        slices=slices,
+        gate=gate,
+        data=data,
+        code=code_state(),
+        libraries=libraries(),
+        files={name: bundle.digest(content) for name, content in sorted(files.items())},
+    )
+
+
+def reference_profile(schema: type[Features], raw: Matrix, answers: Answers) -> Profile:
+    """Bins for every feature and for the prediction."""
+    columns = [
+        profile_category(column.name, raw[:, i], column.levels)
+        if column.kind == "category"
+        else profile_number(column.name, raw[:, i])
+        for i, column in enumerate(schema.columns())
+    ]
+    return Profile(rows=len(raw), columns=[*columns, profile_number("prediction", answers.value)])
+
+
+def golden_set(schema: type[Features], model: ModelVersion, seen: Dataset) -> GoldenSet:
+    """Rows spread over time, every second of them without its optional values, with the model's answers."""
+    places = np.linspace(0, len(seen) - 1, GOLDEN_ROWS).astype(int)
+    optional = [column.name for column in schema.columns() if not column.required and column.kind != "flag"]
+    rows = []
+    for number, place in enumerate(places):
+        row = seen.rows[place].model_dump(mode="json")
+        rows.append({key: value for key, value in row.items() if number % 2 == 0 or key not in optional})
+    raw = RowEncoder(schema).matrix([schema.from_row(row) for row in rows])
+    answers = model.predict(model.transform(raw))
+    low, high = (None if part is None else part.tolist() for part in (answers.low, answers.high))
+    return GoldenSet(rows=rows, value=answers.value.tolist(), low=low, high=high)
+
+
+def code_state() -> CodePart:
+    """The commit of the code, and whether it was changed since; "unknown" outside a git checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return CodePart(commit=commit, dirty=bool(_git("status", "--porcelain", "--untracked-files=no")))
+    except (OSError, subprocess.CalledProcessError):
+        return CodePart(commit="unknown", dirty=False)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what the bundle's files depend on."""
+    found = {name: library_version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "xgboost": xgboost.__version__, **found}
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def _raw(booster: xgboost.Booster) -> bytes:
+    return bytes(booster.save_raw(raw_format="ubj"))
