@@ -136,8 +136,9 @@ def _robust_ridge(design: Matrix, y: Matrix, penalties: Matrix, passes: int = 3)
 
 
 def _weighted_ridge(design: Matrix, y: Matrix, penalties: Matrix, weights: Matrix) -> Matrix:
-    weighted = design * weights[:, None]
-    return np.linalg.solve(weighted.T @ design + np.diag(penalties), weighted.T @ y)
+    weighted: Matrix = design * weights[:, None]
+    solution: Matrix = np.linalg.solve(weighted.T @ design + np.diag(penalties), weighted.T @ y)
+    return solution
 
 
 def _huber_weights(residual: Matrix) -> Matrix:

@@ -1,0 +1,109 @@
+"""Really served processes for tests, each with its own port and its own BENTOML_HOME."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service.
+
+    Args:
+        url: its address, without a path.
+        home: its own BENTOML_HOME, a copy of the test's store.
+        log: file with its standard output and error.
+        process: the arbiter; it leads a process group of its own.
+    """
+
+    url: str
+    home: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def client(self) -> httpx.Client:
+        """A client with keep-alive; close it."""
+        return httpx.Client(base_url=self.url, timeout=20)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(home: Path, folder: Path, workers: int = 1, wait: bool = True, **settings: str) -> Iterator[Served]:
+    """Run `bentoml serve` on a copy of the store at `home`, and end it afterwards.
+
+    Args:
+        folder: where its BENTOML_HOME and log go.
+        wait: whether to wait until it is ready.
+        settings: environment variables.
+    """
+    own_home = folder / "home"
+    shutil.copytree(home / "models", own_home / "models")
+    port = free_port()
+    environment = {**os.environ, "BENTOML_HOME": str(own_home), "PLUMBLINE_WORKERS": str(workers), **settings}
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "service:HousePrices"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        running = Served(f"http://127.0.0.1:{port}", own_home, log, process)
+        try:
+            if wait:
+                wait_until_ready(running)
+            yield running
+        finally:
+            stop(process)
+
+
+def wait_until_ready(running: Served) -> None:
+    """Poll /readyz until it answers 200.
+
+    Raises:
+        AssertionError: the process ended or took too long; the message holds its log.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            if httpx.get(f"{running.url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)  # between polls; nothing else tells when a port is bound
+    raise AssertionError(f"the service did not become ready:\n{running.log.read_text()[-4000:]}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the arbiter gently, then whatever is left of its process group."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait(timeout=5)
