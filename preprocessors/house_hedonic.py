@@ -136,9 +136,9 @@ def _robust_ridge(design: Matrix, y: Matrix, penalties: Matrix, passes: int = 3)
 
 
 def _weighted_ridge(design: Matrix, y: Matrix, penalties: Matrix, weights: Matrix) -> Matrix:
-    weighted: Matrix = design * weights[:, None]
-    solution: Matrix = np.linalg.solve(weighted.T @ design + np.diag(penalties), weighted.T @ y)
-    return solution
+    weighted = design * weights[:, None]
+    solution = np.linalg.solve(weighted.T @ design + np.diag(penalties), weighted.T @ y)
+    return np.asarray(solution, dtype=np.float64)
 
 
 def _huber_weights(residual: Matrix) -> Matrix:

@@ -6,17 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-# BentoML reads these when it is first imported, so they are set before anything else is.
-_HOME = Path(tempfile.mkdtemp(prefix="plumbline-tests-"))
-os.environ["BENTOML_HOME"] = str(_HOME)
-os.environ["BENTOML_DO_NOT_TRACK"] = "True"
-for _name in [name for name in os.environ if name.startswith("PLUMBLINE_") and name != "PLUMBLINE_TEST_STORE"]:
-    del os.environ[_name]  # a developer's own settings must not decide a test
 
 import pytest
 
@@ -24,6 +16,7 @@ from preprocessors.house_prices import TRUSTED_TYPES
 from registry import store
 from registry.bundle import Bundle, ModelDefinition
 from schemas.house_prices import HouseFeatures
+from tests.environment import HOME
 from tests.served import Served, serve
 from training import fetch
 from training.dataset import Dataset, Split, split_by_time, validate
@@ -68,19 +61,19 @@ def published() -> Iterator[str]:
     """
     ready = os.environ.get("PLUMBLINE_TEST_STORE")
     if ready:
-        shutil.copytree(Path(ready) / "models", _HOME / "models", dirs_exist_ok=True)
+        shutil.copytree(Path(ready) / "models", HOME / "models", dirs_exist_ok=True)
     else:
         # another hash seed than ours, so that the test of determinism compares two different processes
         environment = {**os.environ, "PYTHONHASHSEED": "1"}
         subprocess.run([sys.executable, "-m", "training"], cwd=ROOT, env=environment, check=True, timeout=300)
     yield store.versions("house_prices")[0]
-    shutil.rmtree(_HOME, ignore_errors=True)
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def home(published: str) -> Path:
     """The BENTOML_HOME that holds the published version."""
-    return _HOME
+    return HOME
 
 
 @pytest.fixture(scope="session")
