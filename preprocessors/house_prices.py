@@ -54,6 +54,8 @@ COMPUTED = [
     "km_north_west",
     "km_to_downtown",
     "year_built",
+    "place_missing",
+    "values_missing",
 ]
 
 OFFSET = "hedonic_log_price"
@@ -127,6 +129,7 @@ class HousePipeline(BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Matrix) -> Matrix:
         """Model inputs of shape (n, len(get_feature_names_out()))."""
+        missing = np.isnan(X)
         X = self.fill_.transform(X)
         place, day = kilometres(X), days(X)
         season = 2 * np.pi / YEAR * day
@@ -142,6 +145,8 @@ class HousePipeline(BaseEstimator):  # type: ignore[misc]
                 east - north,
                 np.hypot(east - DOWNTOWN[0], north - DOWNTOWN[1]),
                 day / YEAR - X[:, AGE],
+                missing[:, LATITUDE],
+                missing[:, [LOT, BATHS, EFFECTIVE_AGE]].sum(axis=1),
                 self.neighbours_.transform(X),
                 self.hedonic_.index(X)[1],
             ]

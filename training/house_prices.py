@@ -186,14 +186,18 @@ def _fit_scale(parameters: Parameters, known: Dataset, early: _Model) -> ScalePa
     parcel = parcel.ravel()
     shuffled = np.random.default_rng(parameters.seed).permutation(int(parcel.max()) + 1)
     fold = shuffled[parcel] % parameters.scale_folds
-    center = np.empty(len(known))
+    masked, source = _masked_copies(known.raw, parameters)
+    raw, log_price = np.vstack([known.raw, masked]), np.concatenate([log_price, log_price[source]])
+    fold = np.concatenate([fold, fold[source]])
+    complete = np.arange(len(raw)) < len(known)
+    center = np.empty(len(raw))
     for number in range(parameters.scale_folds):
         out = fold == number
-        model = _Model(parameters).fit(known.raw[~out], log_price[~out], rounds=early.rounds)
-        center[out] = model.predict(known.raw[out])[0]
+        model = _Model(parameters).fit(raw[complete & ~out], log_price[complete & ~out], rounds=early.rounds)
+        center[out] = model.predict(raw[out])[0]
     names = early.pipeline.get_feature_names_out()
     ignored = [names.index(name) for name in NOT_FOR_SCALE]
-    return fit_scale(early.pipeline.transform(known.raw), center, log_price - center, ignored)
+    return fit_scale(early.pipeline.transform(raw), center, log_price - center, ignored)
 
 
 def _masked_copies(raw: Matrix, parameters: Parameters) -> tuple[Matrix, npt.NDArray[np.int64]]:

@@ -35,7 +35,8 @@ def bundle_files(recipe: Recipe, fitted: Fitted, model: ModelVersion, seen: Data
     """
     inputs = model.transform(seen.raw)
     answers = model.predict(inputs)
-    ranges = TrainingRanges.of(list(fitted.pipeline.get_feature_names_out()), inputs)
+    bare = model.transform(without_optional(recipe.definition.rows, seen.raw))
+    ranges = TrainingRanges.of(list(fitted.pipeline.get_feature_names_out()), np.vstack([inputs, bare]))
     return {
         bundle.PIPELINE: pipeline_file.dump(fitted.pipeline),
         bundle.BOOSTER: _raw(fitted.booster),
@@ -97,6 +98,12 @@ def golden_set(schema: type[Features], model: ModelVersion, seen: Dataset) -> Go
     answers = model.predict(model.transform(raw))
     low, high = (None if part is None else part.tolist() for part in (answers.low, answers.high))
     return GoldenSet(rows=rows, value=answers.value.tolist(), low=low, high=high)
+
+
+def without_optional(schema: type[Features], raw: Matrix) -> Matrix:
+    """The same rows with every optional value missing: a request may always leave them out."""
+    optional = [not column.required and column.kind != "flag" for column in schema.columns()]
+    return np.where(optional, np.nan, raw)
 
 
 def code_state() -> CodePart:
