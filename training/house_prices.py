@@ -67,6 +67,9 @@ class Parameters:
 MONOTONE = ("living_area_sqft", "living_area_per_bedroom")
 """A larger living area, all else equal, never lowers what the trees add."""
 
+ONLY_FOR_SCALE = ("place_missing", "values_missing")
+"""Inputs that the trees do not split on: what is missing makes the price less sure, not higher or lower."""
+
 NOT_FOR_SCALE = ("area_code", "valuation_date", "season_sin", "season_cos")
 """Inputs by which the size of the error must not be told: there are too few sales for each."""
 
@@ -173,7 +176,9 @@ class _Model:
     def _matrix(self, raw: Matrix, log_price: Vector | None) -> xgboost.DMatrix:
         inputs = self.pipeline.transform(raw)
         names = self.pipeline.get_feature_names_out()[:-1]
-        return xgboost.DMatrix(inputs[:, :-1], label=log_price, base_margin=inputs[:, -1], feature_names=names)
+        matrix = xgboost.DMatrix(inputs[:, :-1], label=log_price, base_margin=inputs[:, -1], feature_names=names)
+        matrix.set_info(feature_weights=np.array([float(name not in ONLY_FOR_SCALE) for name in names]))
+        return matrix
 
 
 def _fit_scale(parameters: Parameters, known: Dataset, early: _Model) -> ScalePart:
