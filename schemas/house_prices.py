@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.features import Features, Levels, Unit
+from schemas.features import Features, Levels, Unit, iso_date
 
 AREA_CODES = (
     *("6", "7", "8", "11", "12", "13", "14", "15", "16", "17", "18", "19", "21", "22", "23"),
@@ -81,6 +81,8 @@ class HouseFeatures(Features):
         description="Day for which the price is asked; the model knows sales of 2010 to 2016",
         examples=["2016-12-15"],
     )
+
+    _iso_date = field_validator("valuation_date", mode="before")(iso_date)
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
