@@ -14,7 +14,7 @@ from schemas.features import NEVER_SEEN, Features
 class TrainingRanges(BaseModel):
     """Lowest and highest value of each model input over the training rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     names: list[str]
     low: list[float]
@@ -22,8 +22,11 @@ class TrainingRanges(BaseModel):
 
     @classmethod
     def of(cls, names: list[str], inputs: Matrix) -> TrainingRanges:
-        """Measure the ranges of a matrix of shape (n_rows, len(names)); NaN is left out."""
-        low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
+        """Measure the ranges of a matrix of shape (n_rows, len(names)); NaN is left out.
+
+        A column without any value has the range inf to -inf: whatever comes is outside.
+        """
+        low, high = np.nanmin(inputs, axis=0, initial=np.inf), np.nanmax(inputs, axis=0, initial=-np.inf)
         return cls(names=names, low=low.tolist(), high=high.tolist())
 
 

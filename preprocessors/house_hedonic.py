@@ -102,7 +102,8 @@ class Hedonic(BaseEstimator):  # type: ignore[misc]
         day = np.minimum(np.maximum(days(X), 0), self.table_.shape[2] - 1).astype(np.intp)
         terms = self._structure(X) * self.structure_
         time = self.table_[X[:, TYPE].astype(np.intp), area_index(X), day]
-        return terms.sum(axis=1) + time, terms @ self.share_ + time
+        # no BLAS here: its sums depend on how many rows there are, and a row must not depend on its neighbours
+        return terms.sum(axis=1) + time, (terms * self.share_).sum(axis=1) + time
 
     def _structure(self, X: Matrix) -> Matrix:
         living = np.log(np.minimum(np.maximum(X[:, LIVING], self.living_[0]), self.living_[1])) - 7.5
