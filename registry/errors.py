@@ -7,6 +7,12 @@ RegistryError
     BundleForeignType the pipeline holds a type outside the allow-list
     SchemaMismatch    made for another schema than the code has
     GoldenMismatch    the model does not repeat its own golden answers
+  PlanError           the rollout plan
+    PlanUnreadable    the plan cannot be read or is not valid; the last good one goes on
+      PlanMissing     there is no plan
+    PlanRefused       the change makes no sense for this plan
+    PlanConflict      somebody else changed the plan first
+    PlanUnwritable    the plan cannot be written where it is
 """
 
 from __future__ import annotations
@@ -54,3 +60,39 @@ class GoldenMismatch(BundleRefused):
     """The model does not repeat the answers that it gave when it was made."""
 
     reason = "golden"
+
+
+class PlanError(RegistryError):
+    """Base of all errors about the rollout plan."""
+
+    reason = "plan"
+
+
+class PlanUnreadable(PlanError):
+    """The plan cannot be read, or is not valid. Whatever was planned before goes on."""
+
+    reason = "plan_unreadable"
+
+
+class PlanMissing(PlanUnreadable):
+    """There is no plan at that place."""
+
+    reason = "plan_missing"
+
+
+class PlanRefused(PlanError):
+    """The change makes no sense for this plan; nothing was written."""
+
+    reason = "plan_refused"
+
+
+class PlanConflict(PlanError):
+    """Somebody else changed the plan first; nothing was written."""
+
+    reason = "plan_conflict"
+
+
+class PlanUnwritable(PlanError):
+    """The plan cannot be written where it is, as in a mounted ConfigMap; nothing was written."""
+
+    reason = "plan_unwritable"
