@@ -30,6 +30,8 @@ RoutingKey = Annotated[
     ),
 ]
 
+Variant = Literal["stable", "canary", "shadow"]
+
 
 class _Request(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -74,7 +76,9 @@ class Prediction(BaseModel):
     interval: Interval | None = Field(description="Prediction interval; null if the model has none")
     model: str = Field(description="Name of the model", examples=["house_prices"])
     version: str = Field(description="Version that answered", examples=["20160930-0d4f1c2ab9e3"])
-    variant: Literal["stable", "canary"] = Field(description="Part of the rollout plan that this version plays")
+    variant: Variant = Field(
+        description="Part of the rollout plan that this version plays; shadow only if the request named its version"
+    )
     warnings: list[PredictionWarning] = Field(description="Reasons to trust this prediction less; usually empty")
     prediction_id: str = Field(description="Unique id of this answer; keep it to report the outcome later")
     cached: bool = Field(description="Whether the answer came from the cache")
