@@ -13,8 +13,9 @@ from rich.table import Table
 
 from registry import store
 from registry.bundle import Bundle, ModelVersion
-from registry.errors import RegistryError
+from registry.errors import PlanError, RegistryError
 from registry.manifest import DataPart, Manifest
+from registry.rollout import ensure_plan
 from training import baselines, fetch, package, report
 from training.dataset import Dataset, Split, split_by_time, validate
 from training.evaluate import Figures, figures, interval_figures, slice_figures
@@ -91,10 +92,30 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
     _show_figures(console, metrics, checks)
     version = None
     if publish and all(item.passed for item in checks):
-        version, new = store.publish(manifest, files)
-        console.print(f"{'Published' if new else 'Already published:'} {recipe.definition.name}:{version}")
+        version = _publish(console, manifest, files)
     console.print(f"Report: {page}")
     return Outcome(manifest, files, checks, page, version)
+
+
+def _publish(console: Console, manifest: Manifest, files: dict[str, bytes]) -> str:
+    """Publish a version, write the first rollout plan if there is none, and say how to roll the version out."""
+    model = manifest.model
+    before = store.versions(model)
+    version, new = store.publish(manifest, files)
+    console.print(f"{'Published' if new else 'Already published:'} {model}:{version}")
+    try:
+        plan = ensure_plan(model, before[0] if before else version)  # what serves without a plan goes on serving
+    except PlanError as error:
+        console.print(f"The rollout plan stays as it is: {error}")
+        return version
+    if plan.stable == version:
+        console.print(f"It is the stable version, generation {plan.generation} of the rollout plan.")
+    else:
+        console.print(
+            f"{plan.stable} stays the stable version. To roll this one out: "
+            f"python -m registry.rollout --model {model} set-stable {version}"
+        )
+    return version
 
 
 def _metrics(recipe: Recipe, split: Split, model: ModelVersion) -> dict[str, Figures]:
