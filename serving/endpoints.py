@@ -71,7 +71,7 @@ class Status(BaseModel):
 def endpoints(live: LiveModels, predictor: Predictor, settings: Settings) -> list[Endpoint]:
     """The table for one model."""
     one: Any = PredictRequest[live.definition.rows]  # type: ignore[name-defined]
-    many: Any = batch_request(live.definition.rows, settings.max_batch_rows)
+    many: Any = batch_request(live.definition.rows, settings.max_request_rows)
 
     async def predict(body: bytes) -> Reply:
         request = _validated(one, body)

@@ -13,7 +13,7 @@ from registry import store
 from registry.bundle import Bundle, ModelDefinition
 from registry.errors import RegistryError
 from schemas.errors import NotReady, UnknownVersion
-from serving.runner import Runner
+from serving.runner import Runner, RunnerLimits
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,12 @@ class LiveModels:
     Args:
         definition: which model.
         wanted: a version's name, or "latest".
+        limits: what bounds the runner of each version.
     """
 
-    def __init__(self, definition: ModelDefinition, wanted: str) -> None:
+    def __init__(self, definition: ModelDefinition, wanted: str, limits: RunnerLimits) -> None:
         self.definition = definition
-        self._wanted = wanted
+        self._wanted, self._limits = wanted, limits
         self._stable: LiveVersion | None = None
         self._reason = f"{definition.name} is being loaded"
         self._task: asyncio.Task[None] | None = None
@@ -111,4 +112,5 @@ class LiveModels:
     def _load(self) -> LiveVersion:
         bundle = store.open_version(self.definition, self._wanted)
         bundle.replay_golden(self.definition.rows)  # also warms every code path of a prediction
-        return LiveVersion(bundle, Runner(bundle.model, FeatureCheck(self.definition.rows, bundle.ranges)), "stable")
+        runner = Runner(bundle.model, FeatureCheck(self.definition.rows, bundle.ranges), self._limits)
+        return LiveVersion(bundle, runner, "stable")

@@ -5,18 +5,16 @@ choose the version -> encode -> runner (transform, check, predict, interval) -> 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from uuid import uuid4
 
 from preprocessors.encoding import RowEncoder
 from preprocessors.feature_check import Strange
-from schemas.errors import TimedOut
 from schemas.features import Features
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning
+from serving.batch import Results
 from serving.live_models import LiveModels, LiveVersion
-from serving.runner import Results
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +24,11 @@ class Predictor:
 
     Args:
         live: the versions that can answer.
-        timeout_seconds: deadline for one answer.
     """
 
-    def __init__(self, live: LiveModels, timeout_seconds: float) -> None:
+    def __init__(self, live: LiveModels) -> None:
         self._live = live
         self._encoder = RowEncoder(live.definition.rows)
-        self._timeout = timeout_seconds
 
     async def predict(
         self, features: Features, version: str | None = None, routing_key: str | None = None
@@ -49,6 +45,7 @@ class Predictor:
             NotReady: no version is live yet.
             UnknownVersion: `version` is not live.
             PreprocessingFailed, InferenceFailed: a defect of the version.
+            Overloaded: too many rows wait already.
             TimedOut: no answer before the deadline.
         """
         return BatchPrediction(predictions=await self._answer(rows, version, routing_key))
@@ -57,11 +54,7 @@ class Predictor:
         self, rows: Sequence[Features], version: str | None, _routing_key: str | None
     ) -> list[Prediction]:
         chosen = self._live.named(version) if version else self._live.stable()
-        try:
-            async with asyncio.timeout(self._timeout):
-                results = await chosen.runner.submit(self._encoder.matrix(rows))
-        except TimeoutError:
-            raise TimedOut(f"No answer within {self._timeout:g} seconds; try again, with fewer rows.") from None
+        results = await chosen.runner.submit(self._encoder.matrix(rows))
         if results.strange:
             _log_strange(chosen, results.strange)
         return _predictions(chosen, results)
@@ -83,17 +76,16 @@ def _predictions(chosen: LiveVersion, results: Results) -> list[Prediction]:
             prediction_id=uuid4().hex,
             cached=False,
         )
-        for row, (value, interval) in enumerate(zip(*_columns(chosen, results), strict=True))
+        for row, (value, interval) in enumerate(zip(results.value, _intervals(chosen, results), strict=True))
     ]
 
 
-def _columns(chosen: LiveVersion, results: Results) -> tuple[list[float], list[Interval | None]]:
-    answers, part = results.answers, chosen.bundle.manifest.interval
-    values = answers.value.tolist()
-    if part is None or answers.low is None or answers.high is None:
-        return values, [None] * len(values)
-    ends = zip(answers.low.tolist(), answers.high.tolist(), strict=True)
-    return values, [Interval(low=low, high=high, coverage=part.coverage) for low, high in ends]
+def _intervals(chosen: LiveVersion, results: Results) -> list[Interval | None]:
+    part = chosen.bundle.manifest.interval
+    if part is None or results.low is None or results.high is None:
+        return [None] * len(results.value)
+    ends = zip(results.low, results.high, strict=True)
+    return [Interval(low=low, high=high, coverage=part.coverage) for low, high in ends]
 
 
 def _log_strange(chosen: LiveVersion, strange: Sequence[Strange]) -> None:

@@ -24,7 +24,19 @@ class Settings(BaseSettings):
         description="Version to serve: a version's name, or `latest` for the newest in the model store "
         "(in a Bento: the version that was pinned when it was built)",
     )
-    max_batch_rows: int = Field(default=10_000, ge=1, le=100_000, description="Most rows in one request")
+    max_request_rows: int = Field(default=10_000, ge=1, le=100_000, description="Most rows in one request")
+    max_batch_rows: int = Field(
+        default=1024,
+        ge=1,
+        le=100_000,
+        description="Most rows that the model computes at once; larger requests are computed in parts of this size",
+    )
+    max_waiting_rows: int = Field(
+        default=20_000,
+        ge=1,
+        le=10_000_000,
+        description="Most rows that wait for one version in one worker; further requests get 503 and Retry-After",
+    )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Largest request body, in bytes"
     )

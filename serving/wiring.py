@@ -13,6 +13,7 @@ from serving.endpoints import endpoints
 from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
 from serving.predictor import Predictor
+from serving.runner import RunnerLimits
 from serving.settings import Settings
 
 
@@ -26,8 +27,9 @@ class Engine:
 
     def __init__(self, definition: ModelDefinition, settings: Settings) -> None:
         self.settings = settings
-        self.live = LiveModels(definition, settings.model_version)
-        self.predictor = Predictor(self.live, settings.request_timeout_seconds)
+        limits = RunnerLimits(settings.max_batch_rows, settings.max_waiting_rows, settings.request_timeout_seconds)
+        self.live = LiveModels(definition, settings.model_version, limits)
+        self.predictor = Predictor(self.live)
 
     def front_door(self, platform: App) -> FrontDoor:
         """The ASGI app that the world sees."""
