@@ -140,19 +140,30 @@ class Bundle:
         """Predict the golden rows and compare.
 
         Raises:
-            GoldenMismatch: an answer differs by more than GOLDEN_TOLERANCE.
+            GoldenMismatch: an answer differs by more than GOLDEN_TOLERANCE, is missing, or cannot be computed.
         """
-        raw = RowEncoder(rows).matrix([rows.from_row(row) for row in self.golden.rows])
-        answers = self.model.predict(self.model.transform(raw))
+        if not self.golden.rows:
+            raise GoldenMismatch(f"version {self.version}: the golden set is empty and proves nothing")
+        try:
+            raw = RowEncoder(rows).matrix([rows.from_row(row) for row in self.golden.rows])
+            answers = self.model.predict(self.model.transform(raw))
+        except Exception as error:  # another pipeline, or rows that break the schema, fail in their own ways
+            raise GoldenMismatch(
+                f"version {self.version}: the golden rows cannot be predicted ({type(error).__name__}); train again"
+            ) from error
         for name in ("value", "low", "high"):
             got, expected = getattr(answers, name), getattr(self.golden, name)
             if (got is None) != (expected is None):
                 raise GoldenMismatch(f"version {self.version}: the golden set and the model disagree about intervals")
-            if got is not None and not np.allclose(got, np.asarray(expected), rtol=GOLDEN_TOLERANCE, atol=0):
+            if got is not None and not _same(got, np.asarray(expected)):
                 raise GoldenMismatch(
                     f"version {self.version}: the golden rows do not give the answers that they gave in training; "
                     "train on this platform, or compare its libraries with those of the manifest"
                 )
+
+
+def _same(got: Vector, expected: Vector) -> bool:
+    return got.shape == expected.shape and np.allclose(got, expected, rtol=GOLDEN_TOLERANCE, atol=0)
 
 
 def digest(data: bytes) -> str:
@@ -179,18 +190,19 @@ def load(version: str, directory: Path, definition: ModelDefinition) -> Bundle:
     files = _read(version, directory)
     manifest = _manifest(version, files)
     _check_digests(version, files, manifest.files)
+    _check_complete(version, files)
     _check_schema(version, manifest, definition)
     pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
     try:
         return Bundle(
             version=version,
             manifest=manifest,
-            model=ModelVersion(pipeline, _booster(files[BOOSTER]), manifest.target, manifest.interval),
+            model=ModelVersion(pipeline, _booster(version, files[BOOSTER]), manifest.target, manifest.interval),
             ranges=TrainingRanges.model_validate_json(files[RANGES]),
             golden=GoldenSet.model_validate_json(files[GOLDEN]),
             profile=Profile.model_validate_json(files[PROFILE]),
         )
-    except (KeyError, ValidationError, xgboost.core.XGBoostError) as error:
+    except ValidationError as error:
         raise BundleCorrupt(f"version {version}: {directory} holds an unreadable file: {error}") from error
 
 
@@ -224,6 +236,12 @@ def _check_digests(version: str, files: Mapping[str, bytes], expected: Mapping[s
         )
 
 
+def _check_complete(version: str, files: Mapping[str, bytes]) -> None:
+    missing = [name for name in (PIPELINE, BOOSTER, GOLDEN, RANGES, PROFILE) if name not in files]
+    if missing:
+        raise BundleCorrupt(f"version {version}: the bundle has no {', '.join(missing)}; train again")
+
+
 def _check_schema(version: str, manifest: Manifest, definition: ModelDefinition) -> None:
     if manifest.model != definition.name:
         raise SchemaMismatch(f"version {version} belongs to the model {manifest.model!r}, not {definition.name!r}")
@@ -246,7 +264,12 @@ def _pipeline(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
         raise BundleCorrupt(f"version {version}: {PIPELINE} cannot be loaded: {error}") from error
 
 
-def _booster(data: bytes) -> xgboost.Booster:
+def _booster(version: str, data: bytes) -> xgboost.Booster:
+    if not (data.startswith(b"{") and data.endswith(b"}")):  # XGBoost ends the process on an empty or cut file
+        raise BundleCorrupt(f"version {version}: {BOOSTER} is not a whole UBJSON document")
     booster = xgboost.Booster()
-    booster.load_model(bytearray(data))
+    try:
+        booster.load_model(bytearray(data))
+    except Exception as error:  # XGBoost raises what the bytes make it raise
+        raise BundleCorrupt(f"version {version}: {BOOSTER} cannot be loaded: {error}") from error
     return booster
