@@ -20,7 +20,11 @@ def ridge(train: Dataset, test: Dataset) -> Vector:
     numbers = [i for i, column in enumerate(columns) if column.kind != "category"]
     encode = ColumnTransformer(
         [
-            ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
             ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
         ]
     )

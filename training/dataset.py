@@ -110,6 +110,8 @@ def split_by_time(data: Dataset, calibration_days: int, minimum: int = 200) -> S
     Raises:
         UnusableData: a part would have fewer than `minimum` rows.
     """
+    if not len(data):
+        raise UnusableData("there are no rows to split: give more data")
     test_from = quarter_start(data.last)
     if _count(data.days >= test_from.toordinal()) < minimum:
         test_from = quarter_start(test_from - timedelta(days=1))

@@ -19,6 +19,7 @@ SMALLEST_SLICE = 20
 def figures(actual: Vector, predicted: Vector) -> Figures:
     """R2, MAE (the target's unit) and relative errors in percent; both arguments have shape (n,).
 
+    Without R2 where the target does not vary: NaN is no JSON, and the manifest keeps these figures.
     `bias` is the signed median of predicted / actual - 1: negative when the model prices too low.
     """
     error = predicted - actual
@@ -26,7 +27,7 @@ def figures(actual: Vector, predicted: Vector) -> Figures:
     spread = float(((actual - actual.mean()) ** 2).sum())
     return {
         "rows": float(len(actual)),
-        "r2": 1.0 - float((error**2).sum()) / spread if spread else float("nan"),
+        **({"r2": 1.0 - float((error**2).sum()) / spread} if spread else {}),
         "mae": float(np.abs(error).mean()),
         "mape": float(np.abs(relative).mean()),
         "median_ape": float(np.median(np.abs(relative))),
