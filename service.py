@@ -26,12 +26,12 @@ class HousePrices:
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to load; /readyz answers 200 once a version is live."""
-        self.engine.live.start()
+        self.engine.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Let the versions go."""
-        await self.engine.live.stop()
+        await self.engine.stop()
 
     @bentoml.api
     async def predict(

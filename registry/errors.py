@@ -7,6 +7,8 @@ RegistryError
     BundleForeignType the pipeline holds a type outside the allow-list
     SchemaMismatch    made for another schema than the code has
     GoldenMismatch    the model does not repeat its own golden answers
+    TooSlow           one row takes longer than is allowed
+    OverMemory        the worker would have more memory than is allowed
   PlanError           the rollout plan
     PlanUnreadable    the plan cannot be read or is not valid; the last good one goes on
       PlanMissing     there is no plan
@@ -60,6 +62,18 @@ class GoldenMismatch(BundleRefused):
     """The model does not repeat the answers that it gave when it was made."""
 
     reason = "golden"
+
+
+class TooSlow(BundleRefused):
+    """One row takes longer than is allowed."""
+
+    reason = "too_slow"
+
+
+class OverMemory(BundleRefused):
+    """The worker would have more memory than is allowed."""
+
+    reason = "memory"
 
 
 class PlanError(RegistryError):

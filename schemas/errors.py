@@ -9,6 +9,7 @@ PlumblineError
     UnknownVersion 404         that model version is not live
   MethodNotAllowed 405         the path exists, the method does not
   SlowBody 408                 the body did not arrive in time
+  Conflict 409                 another change came first, or the place cannot be changed
   TooLarge 413                 body or number of rows over the limit
   UnsupportedMediaType 415     the body is not application/json
   InvalidInput 422             the body breaks the schema; names field, rule and limit
@@ -127,6 +128,12 @@ class SlowBody(PlumblineError):
     """The body did not arrive in time."""
 
     code, status, title = "slow_body", 408, "The body did not arrive in time"
+
+
+class Conflict(PlumblineError):
+    """Another change came first, or the place cannot be changed."""
+
+    code, status, title = "conflict", 409, "The change does not fit what is there"
 
 
 class TooLarge(PlumblineError):

@@ -15,6 +15,13 @@ JSON = (b"content-type", b"application/json")
 HTML = (b"content-type", b"text/html; charset=utf-8")
 
 
+class Request(NamedTuple):
+    """A request with its whole body, empty where none is expected."""
+
+    scope: Scope
+    body: bytes
+
+
 class Reply(NamedTuple):
     """An answer in one piece."""
 

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
+from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
+from schemas.features import Features
 from schemas.predictions import BatchPrediction, Prediction, PredictRequest, batch_request
 from serving import pages, problems
-from serving.asgi import HTML, JSON, Reply
+from serving.admin import Admin, Models, PlanChange, Rollback
+from serving.asgi import HTML, JSON, Reply, Request, header
+from serving.drain import Drain
 from serving.live_models import LiveModels
-from serving.openapi import document
 from serving.predictor import Predictor
-from serving.settings import Settings
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
-    *(
-        errors.MalformedJson,
-        errors.SlowBody,
-        errors.TooLarge,
-        errors.UnsupportedMediaType,
-        errors.InvalidInput,
-    ),
+    *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
 )
 PREDICT_ERRORS: tuple[type[PlumblineError], ...] = (
     *BODY_ERRORS,
     *(errors.UnknownVersion, errors.TooManyRequests, errors.PreprocessingFailed, errors.InferenceFailed),
     *(errors.Internal, errors.NotReady, errors.Overloaded, errors.TimedOut),
+)
+CHANGE_ERRORS: tuple[type[PlumblineError], ...] = (
+    *(*BODY_ERRORS, errors.Unauthorised, errors.Forbidden, errors.Conflict, errors.Internal),
 )
 
 
@@ -40,21 +39,23 @@ class Endpoint:
     """One method of one path.
 
     Args:
-        handle: from the body's bytes (empty without a request model) to the answer; raises PlumblineError.
+        handle: from the request to the answer; raises PlumblineError.
         tag: the group under which the OpenAPI document lists it.
         request: model of the JSON body, or None.
         response: model of the JSON answer, or None for another media type.
         refusals: every error that it can answer with.
+        bearer: whether it asks for a bearer token.
     """
 
     method: str
     path: str
     summary: str
     tag: str
-    handle: Callable[[bytes], Awaitable[Reply]]
+    handle: Callable[[Request], Awaitable[Reply]]
     request: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     refusals: tuple[type[PlumblineError], ...] = ()
+    bearer: bool = False
 
     @property
     def takes_body(self) -> bool:
@@ -68,60 +69,101 @@ class Status(BaseModel):
     status: str
 
 
-def endpoints(live: LiveModels, predictor: Predictor, settings: Settings) -> list[Endpoint]:
-    """The table for one model."""
-    one: Any = PredictRequest[live.definition.rows]  # type: ignore[name-defined]
-    many: Any = batch_request(live.definition.rows, settings.max_request_rows)
+def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
+    """What a client asks for."""
+    one: Any = PredictRequest[rows]  # type: ignore[valid-type]
+    many: Any = batch_request(rows, max_rows)
 
-    async def predict(body: bytes) -> Reply:
-        request = _validated(one, body)
-        answer = await predictor.predict(request.features, request.version, request.routing_key)
-        return _json(answer)
+    async def predict(http: Request) -> Reply:
+        request = _validated(one, http.body)
+        return _json(await predictor.predict(request.features, request.version, request.routing_key))
 
-    async def predict_batch(body: bytes) -> Reply:
-        request = _validated(many, body)
-        answer = await predictor.predict_batch(request.rows, request.version, request.routing_key)
-        return _json(answer)
+    async def predict_batch(http: Request) -> Reply:
+        request = _validated(many, http.body)
+        return _json(await predictor.predict_batch(request.rows, request.version, request.routing_key))
 
-    async def alive(_: bytes) -> Reply:
+    group = "predictions"
+    return [
+        Endpoint("POST", "/predict", "Predict one row", group, predict, one, Prediction, PREDICT_ERRORS),
+        Endpoint(
+            "POST", "/predict_batch", "Predict many rows", group, predict_batch, many, BatchPrediction, PREDICT_ERRORS
+        ),
+    ]
+
+
+def probe_endpoints(live: LiveModels, drain: Drain) -> list[Endpoint]:
+    """What Kubernetes and load balancers ask for."""
+
+    async def alive(_: Request) -> Reply:
         return _json(Status(status="alive"))
 
-    async def ready(_: bytes) -> Reply:
-        live.stable()
+    async def ready(_: Request) -> Reply:
+        if drain.draining:
+            raise errors.NotReady("This worker is ending; send new work elsewhere.")
+        live.now()
         return _json(Status(status="ready"))
 
-    async def openapi(_: bytes) -> Reply:
-        return Reply(200, [JSON], written)
+    async def started(_: Request) -> Reply:
+        live.now()
+        return _json(Status(status="started"))
 
-    async def landing(_: bytes) -> Reply:
-        return Reply(200, [HTML], pages.landing(live.definition.name))
-
-    async def docs(_: bytes) -> Reply:
-        return Reply(200, [HTML], pages.api_docs(live.definition.name))
-
-    waiting = (errors.NotReady,)
-    table = [
-        Endpoint("POST", "/predict", "Predict one row", "predictions", predict, one, Prediction, PREDICT_ERRORS),
+    group, waiting = "probes", (errors.NotReady,)
+    return [
+        Endpoint("GET", "/livez", "Whether the process runs", group, alive, None, Status),
+        Endpoint("GET", "/healthz", "Whether the process runs (the same as /livez)", group, alive, None, Status),
         Endpoint(
-            "POST",
-            "/predict_batch",
-            "Predict many rows",
-            "predictions",
-            predict_batch,
-            many,
-            BatchPrediction,
-            PREDICT_ERRORS,
+            "GET", "/readyz", "Whether a version is live and the worker stays", group, ready, None, Status, waiting
         ),
-        Endpoint("GET", "/livez", "Whether the process runs", "probes", alive, None, Status),
-        Endpoint("GET", "/healthz", "Whether the process runs (the same as /livez)", "probes", alive, None, Status),
-        Endpoint("GET", "/readyz", "Whether a model version is live", "probes", ready, None, Status, waiting),
-        Endpoint("GET", "/startupz", "Whether the first version was loaded", "probes", ready, None, Status, waiting),
+        Endpoint("GET", "/startupz", "Whether the first version was loaded", group, started, None, Status, waiting),
+    ]
+
+
+def rollout_endpoints(admin: Admin) -> list[Endpoint]:
+    """What an operator asks for and changes."""
+
+    async def models(_: Request) -> Reply:
+        return _json(admin.models())
+
+    async def plan(_: Request) -> Reply:
+        return _json(await asyncio.to_thread(admin.plan))
+
+    async def change(http: Request) -> Reply:
+        admin.authorise(header(http.scope, b"authorization"))
+        return _json(await asyncio.to_thread(admin.change, _validated(PlanChange, http.body)))
+
+    async def roll_back(http: Request) -> Reply:
+        admin.authorise(header(http.scope, b"authorization"))
+        return _json(await asyncio.to_thread(admin.roll_back, _validated(Rollback, http.body or b"{}")))
+
+    group, changes, waiting = "rollout", CHANGE_ERRORS, (errors.NotReady,)
+    return [
+        Endpoint("GET", "/models", "The versions that this worker serves", group, models, None, Models, waiting),
+        Endpoint("GET", "/rollout", "The rollout plan", group, plan, None, Plan, (errors.Conflict, errors.NotReady)),
+        Endpoint("PUT", "/rollout", "Change the rollout plan", group, change, PlanChange, Plan, changes, bearer=True),
+        Endpoint(
+            *("POST", "/rollout/rollback", "Go back to an earlier plan", group, roll_back, Rollback, Plan, changes),
+            bearer=True,
+        ),
+    ]
+
+
+def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]:
+    """What a person or a client generator asks for; `document` gives the OpenAPI document."""
+
+    async def openapi(_: Request) -> Reply:
+        return Reply(200, [JSON], document())
+
+    async def landing(_: Request) -> Reply:
+        return Reply(200, [HTML], pages.landing(model))
+
+    async def docs(_: Request) -> Reply:
+        return Reply(200, [HTML], pages.api_docs(model))
+
+    return [
         Endpoint("GET", "/docs.json", "This document", "about", openapi),
         Endpoint("GET", "/docs", "The API as a page", "about", docs),
         Endpoint("GET", "/", "Landing page", "about", landing),
     ]
-    written = orjson.dumps(document(live.definition.name, table))
-    return table
 
 
 def _validated(model: type[Any], body: bytes) -> Any:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from schemas.errors import Internal, MethodNotAllowed, NotReady, PlumblineError
 from serving import logs, problems
-from serving.asgi import App, Message, Receive, Reply, Scope, Send, header, send_reply
+from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
 from serving.bodies import ClientGone, read_json
 from serving.endpoints import Endpoint
 from serving.settings import Settings
@@ -64,7 +64,7 @@ class FrontDoor:
             if endpoint.takes_body:
                 limits = self._settings
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
-            reply = await endpoint.handle(body)
+            reply = await endpoint.handle(Request(scope, body))
         except PlumblineError as error:
             reply = refuse(error, scope["path"], request_id)
         except ClientGone:

@@ -1,116 +1,160 @@
-"""The versions that this worker serves: loaded once, verified, warmed, and only then live."""
+"""The versions that this worker serves, and how it follows the rollout plan by itself.
+
+The plan is desired state. A worker looks at it twice a second and does what is missing: it loads what the plan names
+and is not live, and only when all of it has proved itself does it switch, by replacing one reference. Requests in
+flight finish on the version that they began with. What is refused changes nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from preprocessors.feature_check import FeatureCheck
-from registry import store
-from registry.bundle import Bundle, ModelDefinition
+from registry.bundle import ModelDefinition
 from registry.errors import RegistryError
-from schemas.errors import NotReady, UnknownVersion
-from serving.runner import Runner, RunnerLimits
+from registry.plan import Plan
+from registry.rollout import Watcher
+from schemas.errors import NotReady
+from serving.loading import Demands, LiveVersion, load
+from serving.router import Routes, routes
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
-"""Pause before a version that could not be loaded is tried again."""
+POLL_SECONDS = 0.5
+"""How often the plan is looked at."""
+
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 2.0, 60.0
+"""Pause before a plan that could not be followed is tried again; it doubles each time."""
 
 
-@dataclass(frozen=True)
-class LiveVersion:
-    """A version that answers requests."""
+class LiveSet(NamedTuple):
+    """All that a request needs to know of what is live. Replaced as a whole, never changed."""
 
-    bundle: Bundle
-    runner: Runner
-    variant: Literal["stable", "canary"]
-
-    @property
-    def name(self) -> str:
-        """The version's name."""
-        return self.bundle.version
+    plan: Plan
+    routes: Routes
+    versions: Mapping[str, LiveVersion]
 
 
 class LiveModels:
-    """Loads the wanted version in the background and hands it out once it has proved itself.
+    """Follows the plan of one model. For one event loop; loading happens in threads.
 
     Args:
         definition: which model.
-        wanted: a version's name, or "latest".
-        limits: what bounds the runner of each version.
+        watcher: the plan.
+        demands: what every version must keep to.
     """
 
-    def __init__(self, definition: ModelDefinition, wanted: str, limits: RunnerLimits) -> None:
+    def __init__(self, definition: ModelDefinition, watcher: Watcher, demands: Demands) -> None:
         self.definition = definition
-        self._wanted, self._limits = wanted, limits
-        self._stable: LiveVersion | None = None
-        self._reason = f"{definition.name} is being loaded"
+        self.swaps = 0
+        self.refusals: dict[str, int] = {}
+        self.problem: str | None = f"{definition.name} is being loaded"
+        self._watcher, self._demands = watcher, demands
+        self._live: LiveSet | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def ready(self) -> bool:
-        """Whether a version is live."""
-        return self._stable is not None
-
-    def want(self, version: str) -> None:
-        """Name another version to load; call it before `start`."""
-        self._wanted = version
-
     def start(self) -> None:
-        """Begin to load; returns at once. Call it inside the running event loop."""
-        self._task = asyncio.create_task(self._load_until_live(), name="load-models")
+        """Begin to follow the plan; returns at once. Call it inside the running event loop."""
+        self._task = asyncio.create_task(self._follow(), name="follow-plan")
 
     async def stop(self) -> None:
-        """End the loading and let the runners go."""
+        """No longer follow the plan, and let the versions go once their work is done."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._stable is not None:
-            self._stable.runner.close()
+        for version in self._live.versions.values() if self._live else ():
+            version.runner.close()
 
-    def stable(self) -> LiveVersion:
-        """The version that answers by default.
+    @property
+    def ready(self) -> bool:
+        """Whether something is live."""
+        return self._live is not None
+
+    @property
+    def planned(self) -> Plan | None:
+        """The plan that is to be followed; None before there is one."""
+        return self._watcher.plan
+
+    def now(self) -> LiveSet:
+        """What is live at this moment.
 
         Raises:
             NotReady: nothing is live yet; the detail says why.
         """
-        if self._stable is None:
-            raise NotReady(f"{self._reason}.", headers={"Retry-After": str(int(RETRY_SECONDS))})
-        return self._stable
+        if self._live is None:
+            raise NotReady(f"{self.problem}.", headers={"Retry-After": str(int(FIRST_RETRY_SECONDS))})
+        return self._live
 
-    def named(self, version: str) -> LiveVersion:
-        """A live version by its name.
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        retry, pause = 0.0, FIRST_RETRY_SECONDS
+        while True:
+            changed = await asyncio.to_thread(self._watcher.poll)
+            plan = self._watcher.plan
+            if changed is not None:
+                retry, pause = loop.time(), FIRST_RETRY_SECONDS
+            if plan is None:
+                self._complain(self._watcher.problem)
+            elif self._is_missing(plan) and loop.time() >= retry:
+                await self._reconcile(plan)
+                retry, pause = loop.time() + pause, min(2 * pause, LAST_RETRY_SECONDS)
+            elif not self._is_missing(plan):
+                self._complain(self._watcher.problem)
+            await asyncio.sleep(POLL_SECONDS)
 
-        Raises:
-            UnknownVersion: it is not live; the error lists those that are.
-            NotReady: nothing is live yet.
-        """
-        stable = self.stable()
-        if version != stable.name:
-            live = [stable.name]
-            raise UnknownVersion(
-                f"That version is not live; live: {', '.join(live)}.", extension={"live_versions": live}
-            )
-        return stable
+    def _is_missing(self, plan: Plan) -> bool:
+        return self._live is None or self._live.plan != plan or any(v not in self._live.versions for v in plan.versions)
 
-    async def _load_until_live(self) -> None:
-        while self._stable is None:
+    async def _reconcile(self, plan: Plan) -> None:
+        """Load what is missing and switch, or change nothing. Only a worker with nothing live takes what it can get."""
+        versions = dict(self._live.versions) if self._live else {}
+        wanted = {name: versions[name] for name in plan.versions if name in versions}
+        refused: RegistryError | None = None
+        for name in plan.versions:
+            if name in wanted:
+                continue
             try:
-                self._stable = await asyncio.to_thread(self._load)
+                wanted[name] = await asyncio.to_thread(load, self.definition, name, self._demands)
             except RegistryError as error:
-                if self._reason != str(error):  # say it once, not every two seconds
-                    self._reason = str(error)
-                    logger.error(self._reason, extra={"model": self.definition.name, "reason": error.reason})
-                await asyncio.sleep(RETRY_SECONDS)
-        logger.info("serving", extra={"model": self.definition.name, "version": self._stable.name})
+                refused = error
+                self.refusals[error.reason] = self.refusals.get(error.reason, 0) + 1
+        started_with_nothing = self._live is None or self._live.plan == plan
+        if refused is None or (started_with_nothing and plan.stable in wanted):
+            self._switch(plan, wanted)
+        else:
+            for name in wanted.keys() - versions.keys():
+                wanted[name].runner.close()
+        self._complain(refused)
 
-    def _load(self) -> LiveVersion:
-        bundle = store.open_version(self.definition, self._wanted)
-        bundle.replay_golden(self.definition.rows)  # also warms every code path of a prediction
-        runner = Runner(bundle.model, FeatureCheck(self.definition.rows, bundle.ranges), self._limits)
-        return LiveVersion(bundle, runner, "stable")
+    def _switch(self, plan: Plan, versions: Mapping[str, LiveVersion]) -> None:
+        before = self._live
+        self._live = LiveSet(plan, routes(plan, versions), versions)
+        if before is not None and before.plan == plan and before.versions.keys() == versions.keys():
+            return  # a retry that found nothing new
+        self.swaps += 1
+        extra = {"model": plan.model, "generation": plan.generation, "versions": list(versions)}
+        logger.info("serving", extra=extra)
+        left = [version for name, version in before.versions.items() if name not in versions] if before else []
+        for version in left:
+            version.runner.close()
+        if left:
+            asyncio.get_running_loop().call_later(self._demands.limits.timeout_seconds, _give_back_memory)
+
+    def _complain(self, error: RegistryError | None) -> None:
+        """Keep the reason, and log it once, not at every look."""
+        problem = str(error) if error else None
+        if problem is not None and problem != self.problem:
+            reason = error.reason if error else ""
+            logger.error(problem, extra={"model": self.definition.name, "reason": reason})
+        self.problem = problem
+
+
+def _give_back_memory() -> None:
+    """Return the pages of versions that left; glibc would keep them for the next one."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -19,6 +19,7 @@ API_VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
 _TAGS = {
     "predictions": "Validated rows in, predictions with intervals out",
+    "rollout": "Which versions serve, and how much of the traffic each gets",
     "probes": "For Kubernetes and load balancers",
     "about": "What this service is",
 }
@@ -44,12 +45,14 @@ def document(model: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     }
 
 
 def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
-    name = endpoint.path.strip("/").replace(".", "_") or "landing"
+    name = endpoint.path.strip("/").replace(".", "_").replace("/", "_") or "landing"
+    if endpoint.method == "PUT":
+        name = f"put_{name}"
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": endpoint.summary,
@@ -59,6 +62,8 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     if endpoint.request is not None:
         content = {"application/json": {"schema": schemas[endpoint.request]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if endpoint.bearer:
+        operation["security"] = [{"bearer": []}]
     return operation
 
 

@@ -27,7 +27,9 @@ TIMER_SLACK_SECONDS = 0.001
 
 
 class SubmitsRows(Protocol):
-    """The seam: whatever computes the rows of one version."""
+    """The seam: whatever computes the rows of one version. `counts` tells how busy it is."""
+
+    counts: RunnerCounts
 
     async def submit(self, rows: Matrix) -> Results:
         """Predict encoded rows (n, n_features)."""

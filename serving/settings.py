@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.cache_url import CacheUrl, SecretUrl
 
 PREFIX = "PLUMBLINE_"
 
@@ -13,7 +16,7 @@ PREFIX = "PLUMBLINE_"
 class Settings(BaseSettings):
     """Every setting, as the environment variable PLUMBLINE_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes; each holds every live version")
     model_version: str = Field(
@@ -21,8 +24,33 @@ class Settings(BaseSettings):
         min_length=1,
         max_length=64,
         pattern=r"^[A-Za-z0-9_.-]+$",
-        description="Version to serve: a version's name, or `latest` for the newest in the model store "
-        "(in a Bento: the version that was pinned when it was built)",
+        description="Version to serve while there is no rollout plan: a version's name, or `latest` for the newest in "
+        "the model store (in a Bento: the version that was pinned when it was built)",
+    )
+    rollout_plan: Path | None = Field(
+        default=None,
+        description="The rollout plan, such as a mounted ConfigMap's key; unset: "
+        "`$BENTOML_HOME/plumbline/<model>/rollout.json`",
+    )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token for changes of the rollout plan over HTTP; unset: no changes",
+    )
+    slowest_row_ms: float = Field(
+        default=50.0, gt=0, le=10_000, description="A version that takes longer for one row is refused, in milliseconds"
+    )
+    memory_limit_mb: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 20,
+        description="A version that makes the worker larger is refused, in MiB; 0: no limit",
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="Pause between SIGTERM, when /readyz turns 503, and the end; give load balancers time to notice",
     )
     max_request_rows: int = Field(default=10_000, ge=1, le=100_000, description="Most rows in one request")
     max_batch_rows: int = Field(
@@ -45,6 +73,20 @@ class Settings(BaseSettings):
     )
     request_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Deadline of a request, from its body to its answer"
+    )
+    cache_url: CacheUrl = Field(
+        default=SecretUrl("memory"),
+        description="Where answers are cached: `memory` (of each worker), `off`, or a redis:// or rediss:// URL, "
+        "which puts a Redis that all workers and replicas share behind that memory",
+    )
+    cache_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=64 * 1024, le=64 * 1024**3, description="Most memory for cached answers, in bytes"
+    )
+    cache_ttl_seconds: float = Field(
+        default=3600.0, gt=0, le=30 * 86_400, description="Age at which a cached answer is forgotten"
+    )
+    cache_timeout_seconds: float = Field(
+        default=0.05, gt=0, le=10, description="Longest that a request waits for Redis before it goes on without"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity that is logged; DEBUG logs every request"

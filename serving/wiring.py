@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import bentoml
+import orjson
 
 from registry.bundle import ModelDefinition
+from registry.plan import Plan
+from registry.rollout import Watcher, default_plan, plan_file
 from serving import logs
+from serving.admin import Admin
 from serving.asgi import App
-from serving.endpoints import endpoints
+from serving.cached_answers import open_cache
+from serving.drain import Drain
+from serving.endpoints import about_endpoints, prediction_endpoints, probe_endpoints, rollout_endpoints
 from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
+from serving.loading import Demands
+from serving.openapi import document
 from serving.predictor import Predictor
 from serving.runner import RunnerLimits
 from serving.settings import Settings
@@ -26,14 +35,40 @@ class Engine:
     """
 
     def __init__(self, definition: ModelDefinition, settings: Settings) -> None:
-        self.settings = settings
+        self.definition, self.settings = definition, settings
+        self.first_version = settings.model_version
+        file = plan_file(definition.name, settings.rollout_plan)
         limits = RunnerLimits(settings.max_batch_rows, settings.max_waiting_rows, settings.request_timeout_seconds)
-        self.live = LiveModels(definition, settings.model_version, limits)
-        self.predictor = Predictor(self.live)
+        demands = Demands(settings.slowest_row_ms / 1000, settings.memory_limit_mb << 20, limits)
+        self.live = LiveModels(definition, Watcher(file, self._first_plan), demands)
+        self.predictor = Predictor(self.live, open_cache(settings))
+        self.drain = Drain(settings.drain_seconds)
+        self.admin = Admin(self.live, file, settings.admin_token)
 
     def front_door(self, platform: App) -> FrontDoor:
         """The ASGI app that the world sees."""
-        return FrontDoor(endpoints(self.live, self.predictor, self.settings), platform, self.settings)
+        name, rows = self.definition.name, self.definition.rows
+        table = prediction_endpoints(self.predictor, rows, self.settings.max_request_rows)
+        table += probe_endpoints(self.live, self.drain)
+        table += rollout_endpoints(self.admin)
+        table += about_endpoints(name, lambda: written)
+        written = orjson.dumps(document(name, table))
+        return FrontDoor(table, platform, self.settings)
+
+    def start(self) -> None:
+        """Begin to follow the plan. Call it inside the running event loop."""
+        self.drain.install()
+        self.live.start()
+        gc.collect()
+        gc.freeze()  # what was imported stays for good: no collection needs to walk through it
+
+    async def stop(self) -> None:
+        """Let everything go."""
+        await self.live.stop()
+        await self.predictor.close()
+
+    def _first_plan(self) -> Plan:
+        return default_plan(self.definition.name, self.first_version)
 
 
 class PlumblineService(bentoml.Service[Any]):
@@ -47,8 +82,8 @@ class PlumblineService(bentoml.Service[Any]):
         platform = bentoml.Service.to_asgi(self, is_main=is_main)  # bare super() fails: attrs remade the class
         engine: Engine = self.inner.engine
         logs.configure(engine.settings.log_level)
-        if self.bento is not None and engine.settings.model_version == "latest":
-            engine.live.want(_pinned(self.bento, engine.live.definition.name))
+        if self.bento is not None and engine.first_version == "latest":
+            engine.first_version = _pinned(self.bento, engine.definition.name)
         return engine.front_door(platform) if is_main else platform
 
 

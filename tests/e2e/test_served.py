@@ -58,7 +58,7 @@ def test_many_clients_at_once_get_their_own_answers(served: Served, split: Split
         return float(answer.json()["prediction"])
 
     with ThreadPoolExecutor(max_workers=16) as clients:
-        assert list(clients.map(ask, sales)) == expected  # type: ignore[arg-type]
+        assert list(clients.map(ask, sales)) == expected
 
 
 def test_a_row_unlike_training_is_priced_with_a_warning(served: Served, row: dict[str, Any]) -> None:

@@ -1,0 +1,97 @@
+"""From a version's name to a version that answers: read, verify, warm, prove, and only then hand out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from preprocessors.encoding import Matrix, RowEncoder
+from preprocessors.feature_check import FeatureCheck
+from registry import store
+from registry.bundle import Bundle, ModelDefinition, ModelVersion
+from registry.errors import OverMemory, TooSlow
+from serving.cache import RowKeys
+from serving.runner import Runner, RunnerLimits, SubmitsRows
+
+WARM_UP_CALLS = 20
+"""Calls whose fastest half is timed: the first ones pay for caches and lazy imports."""
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a version must keep to.
+
+    Args:
+        slowest_row_seconds: most time for one row, in the middle of WARM_UP_CALLS.
+        memory_bytes: most resident memory of this process with the version loaded; 0 for no limit.
+        limits: what bounds the version's runner.
+    """
+
+    slowest_row_seconds: float
+    memory_bytes: int
+    limits: RunnerLimits
+
+
+@dataclass(frozen=True)
+class LiveVersion:
+    """A version that answers requests."""
+
+    bundle: Bundle
+    runner: SubmitsRows
+    keys: RowKeys
+    loaded_at: float
+
+    @property
+    def name(self) -> str:
+        """The version's name."""
+        return self.bundle.version
+
+
+def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:
+    """Load a version and let it prove itself. Takes a second or so: call it off the event loop.
+
+    Raises:
+        NoVersion: the store holds no such version.
+        BundleRefused: it is corrupt, foreign, of another schema, gives other answers, is too slow or too large.
+    """
+    bundle = store.open_version(definition, version)
+    bundle.replay_golden(definition.rows)
+    _check_speed(bundle, _one_row(definition, bundle), demands.slowest_row_seconds)
+    _check_memory(bundle.version, demands.memory_bytes)
+    manifest = bundle.manifest
+    return LiveVersion(
+        bundle=bundle,
+        runner=Runner(bundle.model, FeatureCheck(definition.rows, bundle.ranges), demands.limits),
+        keys=RowKeys(manifest.model, bundle.version, manifest.schema_hash),
+        loaded_at=time.time(),
+    )
+
+
+def _one_row(definition: ModelDefinition, bundle: Bundle) -> Matrix:
+    return RowEncoder(definition.rows).matrix([definition.rows.from_row(bundle.golden.rows[0])])
+
+
+def _check_speed(bundle: Bundle, row: Matrix, limit: float) -> None:
+    seconds = sorted(_timed(bundle.model, row) for _ in range(WARM_UP_CALLS))[WARM_UP_CALLS // 2]
+    if seconds > limit:
+        raise TooSlow(
+            f"version {bundle.version} takes {1000 * seconds:.3g} ms for one row, more than the {1000 * limit:.3g} ms "
+            "of PLUMBLINE_SLOWEST_ROW_MS; make the model smaller, or raise the limit"
+        )
+
+
+def _timed(model: ModelVersion, row: Matrix) -> float:
+    started = time.perf_counter()
+    model.predict(model.transform(row))
+    return time.perf_counter() - started
+
+
+def _check_memory(version: str, limit: int) -> None:
+    used = psutil.Process().memory_info().rss
+    if limit and used > limit:
+        raise OverMemory(
+            f"with version {version} this worker has {used >> 20} MiB, more than the {limit >> 20} MiB of "
+            "PLUMBLINE_MEMORY_LIMIT_MB; serve fewer versions at a time, or raise the limit"
+        )
