@@ -79,7 +79,7 @@ RECIPE = Recipe(
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The data at once, reports and plan in a folder of their own, a commit that stays, and afterwards an empty store."""
+    """The data at once, reports and plan in a folder of their own, a fixed commit, and afterwards an empty store."""
     monkeypatch.setattr(fetch, "fetch", lambda source: tmp_path / "cars.csv")
     monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(package, "code_state", lambda: CodePart(commit="unknown", dirty=False))
