@@ -122,27 +122,35 @@ class Admin:
         )
 
     def plan(self) -> Plan:
-        """The plan on disk, or what holds without one."""
+        """The plan on disk, or what holds without one.
+
+        Raises:
+            Conflict: the plan on disk cannot be read.
+            NotReady: there is neither a plan nor a version.
+        """
         try:
             return self._file.read()
         except PlanMissing:
-            return self._live.planned or default_plan(self._file.model)
+            return self._present()[0]
         except PlanUnreadable as error:
             raise as_client_error(error) from error
 
     def change(self, wanted: PlanChange) -> Plan:
-        """Write a plan.
+        """Write a plan; one that says what the present one says is not written again.
 
         Raises:
             InvalidInput: not a plan, or it names a version that the store does not hold.
             Conflict: another plan stands there by now, or the place cannot be written.
         """
         try:
-            present = self.plan()
-            changed = present.with_stable(wanted.stable).without_canary().with_shadows()
-            if wanted.canary:
+            present, replaces = self._present()
+            changed = present.with_stable(wanted.stable).with_shadows()
+            if wanted.canary is None:
+                changed = changed.without_canary()
+            else:
                 changed = changed.with_canary(wanted.canary.version, wanted.canary.weight)
-            return self._write(changed.with_shadows(*wanted.shadows), wanted.generation, present)
+            changed = changed.with_shadows(*wanted.shadows)
+            return self._write(changed, present, replaces if wanted.generation is None else wanted.generation)
         except RegistryError as error:
             raise as_client_error(error) from error
 
@@ -154,15 +162,28 @@ class Admin:
             Conflict: somebody else was first, or the place cannot be written.
         """
         try:
-            return self._write(self._file.previous(to.generation), None, self.plan())
+            return self._write(self._file.previous(to.generation), *self._present())
         except RegistryError as error:
             raise as_client_error(error) from error
 
-    def _write(self, plan: Plan, replaces: int | None, present: Plan) -> Plan:
+    def _present(self) -> tuple[Plan, int]:
+        """The plan from which a change starts, and the generation on disk that it replaces.
+
+        A deleted or spoilt plan is mended by the next change: it starts from what still holds.
+        """
+        try:
+            plan = self._file.read()
+            return plan, plan.generation
+        except PlanUnreadable:
+            return self._file.last_good() or self._live.planned or default_plan(self._file.model), NO_PLAN
+
+    def _write(self, plan: Plan, present: Plan, replaces: int) -> Plan:
+        if replaces != NO_PLAN and plan.says_the_same(present):
+            return present
         missing = set(plan.versions) - set(store.versions(plan.model)) - set(present.versions)
         if missing:
             raise NoVersion(f"the model store holds no {', '.join(sorted(missing))}; see `bentoml models list`")
-        return self._file.write(plan, replaces=present.generation if replaces is None else replaces)
+        return self._file.write(plan, replaces=replaces)
 
 
 def as_client_error(error: RegistryError) -> PlumblineError:

@@ -58,7 +58,9 @@ def serve(home: Path, folder: Path, workers: int = 1, wait: bool = True, **setti
         settings: environment variables.
     """
     own_home = folder / "home"
-    shutil.copytree(home / "models", own_home / "models")
+    for part in ("models", "plumbline"):
+        if (home / part).exists():
+            shutil.copytree(home / part, own_home / part)
     port = free_port()
     environment = {**os.environ, "BENTOML_HOME": str(own_home), "PLUMBLINE_WORKERS": str(workers), **settings}
     command = [str(Path(sys.executable).parent / "bentoml"), "serve", "service:HousePrices"]

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,7 @@ def run(command: str, served: Served) -> str:
 
 def answers_shown() -> list[tuple[str, Any]]:
     """Each curl command with the JSON block that follows it."""
-    pairs = zip(BLOCKS, BLOCKS[1:], strict=False)
-    return [(code, json.loads(shown)) for (_, code), (language, shown) in pairs if language == "json"]
+    return [(code, json.loads(shown)) for (_, code), (language, shown) in pairwise(BLOCKS) if language == "json"]
 
 
 def same(shown: Any, got: Any, name: str = "") -> None:
