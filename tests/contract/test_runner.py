@@ -127,6 +127,13 @@ def test_a_bad_row_in_a_large_request_fails_it_as_a_whole(implementation: Implem
         asyncio.run(runner.submit(rows))
 
 
+def test_rows_of_another_width_harm_nobody(implementation: Implementation) -> None:
+    with running(implementation) as runner:
+        found = asyncio.run(together(runner, [matrix(1), matrix(1)[:, :1], matrix(2)]))
+    assert isinstance(found.pop(1), PlumblineError)
+    assert [answer(one).value for one in found] == [[3.0], [6.0]]
+
+
 def test_after_a_failure_the_runner_goes_on(implementation: Implementation) -> None:
     async def story(runner: SubmitsRows) -> Results:
         with pytest.raises(PreprocessingFailed):
