@@ -102,17 +102,19 @@ def test_a_townhouse_has_its_own_trend(sales: Matrix) -> None:
     assert growth == pytest.approx([SLOPE, SLOPE + 0.05], abs=0.01)
 
 
-def test_the_offset_keeps_only_a_share_of_what_size_adds(sales: Matrix) -> None:
-    hedonic = Hedonic(kept=0.4).fit(sales, log_prices(sales, SLOPE))
-    house = with_value(with_value(sales[:1], LIVING, 1000), TYPE, 0)
-    larger = with_value(house, LIVING, 2000)
-    full, offset = (
-        float((large - small)[0]) for large, small in zip(hedonic.index(larger), hedonic.index(house), strict=True)
-    )
-    assert full == pytest.approx(0.6 * np.log(2), abs=0.02)
+@pytest.mark.parametrize(("kind", "elasticity"), [(0.0, 0.6), (1.0, 0.8)])
+def test_the_offset_keeps_only_a_share_of_what_size_adds(sales: Matrix, kind: float, elasticity: float) -> None:
+    prices = log_prices(sales, SLOPE) + 0.2 * np.log(sales[:, LIVING]) * sales[:, TYPE]
+    hedonic = Hedonic(kept=0.4).fit(sales, prices)
+    small = with_value(with_value(sales[:1], LIVING, 1000), TYPE, kind)
+    before, after = hedonic.index(small), hedonic.index(with_value(small, LIVING, 2000))
+    full, offset = (float((late - early)[0]) for early, late in zip(before, after, strict=True))
+    assert full == pytest.approx(elasticity * np.log(2), abs=0.03)
     assert offset == pytest.approx(0.4 * full)
-    everything = Hedonic(kept=1.0).fit(sales, log_prices(sales, SLOPE))
-    assert np.allclose(*everything.index(sales[:50]))
+
+
+def test_an_offset_that_keeps_everything_is_the_index(sales: Matrix) -> None:
+    assert np.allclose(*Hedonic(kept=1.0).fit(sales, log_prices(sales, SLOPE)).index(sales[:50]))
 
 
 def test_sizes_beyond_the_training_range_are_held_at_its_ends(hedonic: Hedonic, sales: Matrix) -> None:

@@ -20,6 +20,7 @@ CODES = {
     "unknown_version": 404,
     "method_not_allowed": 405,
     "slow_body": 408,
+    "conflict": 409,
     "too_large": 413,
     "unsupported_media_type": 415,
     "validation": 422,
@@ -32,7 +33,7 @@ CODES = {
     "overloaded": 503,
     "timeout": 504,
 }
-"""Clients' programs read these: a change here breaks them."""
+"""Clients' programs read these: a new one may come, none may change or go."""
 
 
 def drawn() -> dict[str, tuple[int, int]]:
@@ -41,12 +42,13 @@ def drawn() -> dict[str, tuple[int, int]]:
     return {name: (len(indent) // 2, int(status)) for indent, name, status in lines}
 
 
-def test_codes_and_their_statuses_are_those_that_clients_know() -> None:
-    assert {cls.code: cls.status for cls in ALL} == CODES
+def test_the_codes_that_clients_know_are_still_there_with_their_statuses() -> None:
+    found = {cls.code: cls.status for cls in ALL}
+    assert {code: found.get(code) for code in CODES} == CODES
 
 
 def test_codes_are_unique() -> None:
-    assert len({cls.code for cls in ALL}) == len(ALL) == len(CODES)
+    assert len({cls.code for cls in ALL}) == len(ALL)
 
 
 def test_errors_are_listed_by_status_and_code() -> None:

@@ -46,11 +46,11 @@ def test_no_records_are_unusable() -> None:
 
 def test_rows_are_sorted_by_day_and_keep_their_order_within_a_day() -> None:
     later = date(2013, 1, 2)
-    given = [(later, 1.0), (DAY, 2.0), (later, 3.0), (DAY, 4.0), (later, 5.0)]
+    given = [(later, 5.0), (DAY, 2.0), (later, 1.0), (DAY, 4.0), (later, 3.0)]
     data, _ = validate(Car, [record(day, target, power=int(target)) for day, target in given])
-    assert data.target.tolist() == [2, 4, 1, 3, 5]
-    assert data.column("power").tolist() == [2, 4, 1, 3, 5]
-    assert [row.model_dump()["power"] for row in data.rows] == [2, 4, 1, 3, 5]
+    assert data.target.tolist() == [2, 4, 5, 1, 3]
+    assert data.column("power").tolist() == [2, 4, 5, 1, 3]
+    assert [row.model_dump()["power"] for row in data.rows] == [2, 4, 5, 1, 3]
     assert data.days.tolist() == [DAY.toordinal()] * 2 + [later.toordinal()] * 3
     assert (data.first, data.last) == (DAY, later)
 
