@@ -1,0 +1,124 @@
+"""Settings: read once, checked with one helpful line, frozen, and all of them documented."""
+
+from __future__ import annotations
+
+import annotated_types
+import pydantic
+import pytest
+from pydantic.fields import FieldInfo
+
+from serving.settings import PREFIX, Settings, read_settings
+from tests.unit.serving.documented import between_markers, table
+
+WRONG = [
+    ("workers", "0", "greater than or equal to 1"),
+    ("workers", "65", "less than or equal to 64"),
+    ("workers", "two", "valid integer"),
+    ("model_version", "", "at least 1 character"),
+    ("model_version", "x" * 65, "at most 64 characters"),
+    ("model_version", "../../etc", "pattern '^[A-Za-z0-9_.-]+$'"),
+    ("slowest_row_ms", "0", "greater than 0"),
+    ("memory_limit_mb", "-1", "greater than or equal to 0"),
+    ("drain_seconds", "601", "less than or equal to 600"),
+    ("admin_token", "short", "at least 16"),
+    ("max_request_rows", "0", "greater than or equal to 1"),
+    ("max_batch_rows", "100001", "less than or equal to 100000"),
+    ("max_waiting_rows", "0", "greater than or equal to 1"),
+    ("max_body_bytes", "1023", "greater than or equal to 1024"),
+    ("body_timeout_seconds", "0", "greater than 0"),
+    ("body_timeout_seconds", "nan", "less than or equal to 600"),
+    ("request_timeout_seconds", "601", "less than or equal to 600"),
+    ("request_timeout_seconds", "inf", "less than or equal to 600"),
+    ("cache_url", "ftp://nowhere", "must be `memory`, `off`"),
+    ("cache_bytes", "1", "greater than or equal to 65536"),
+    ("cache_ttl_seconds", "0", "greater than 0"),
+    ("cache_timeout_seconds", "11", "less than or equal to 10"),
+    ("log_level", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "limit"), WRONG)
+def test_a_wrong_value_ends_the_start_with_one_line_that_helps(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, limit: str
+) -> None:
+    monkeypatch.setenv(PREFIX + name.upper(), value)
+    with pytest.raises(SystemExit) as caught:
+        read_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{PREFIX}{name.upper()}: ")
+    assert limit in message
+    assert f"The default is {_default(Settings.model_fields[name])}; docs/settings.md lists" in message
+    assert "\n" not in message
+
+
+def test_two_wrong_values_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_WORKERS", "0")
+    monkeypatch.setenv("PLUMBLINE_LOG_LEVEL", "info?")
+    with pytest.raises(SystemExit) as caught:
+        read_settings()
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "PLUMBLINE_WORKERS",
+        "PLUMBLINE_LOG_LEVEL",
+    ]
+
+
+def test_a_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_ADMIN_TOKEN", "hunter2")
+    monkeypatch.setenv("PLUMBLINE_CACHE_URL", "http://user:hunter2@host")
+    with pytest.raises(SystemExit) as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_setting_is_tried_with_a_wrong_value() -> None:
+    assert {name for name, _, _ in WRONG} | {"rollout_plan"} == set(Settings.model_fields)
+
+
+def test_settings_come_from_the_environment_and_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_WORKERS", "3")
+    settings = read_settings()
+    assert settings.workers == 3
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        settings.workers = 4  # type: ignore[misc]
+
+
+def test_the_defaults_are_allowed() -> None:
+    settings = read_settings()
+    again = Settings.model_validate({name: getattr(settings, name) for name in Settings.model_fields})
+    assert again == settings
+
+
+def test_docs_list_every_setting_as_the_code_has_it() -> None:
+    assert between_markers("settings.md", "settings") == settings_table()
+
+
+def settings_table() -> str:
+    """The table that docs/settings.md must hold; to renew it, paste what this returns."""
+    rows = [
+        (f"`{PREFIX}{name.upper()}`", f"`{_default(field)}`", _limits(field), str(field.description))
+        for name, field in Settings.model_fields.items()
+    ]
+    return table(("Variable", "Default", "Limits", "What it is"), rows)
+
+
+def _default(field: FieldInfo) -> str:
+    return str(field.default)
+
+
+def _limits(field: FieldInfo) -> str:
+    signs = {
+        annotated_types.Ge: ("ge", "≥ {}"),
+        annotated_types.Gt: ("gt", "> {}"),
+        annotated_types.Le: ("le", "≤ {}"),
+        annotated_types.MinLen: ("min_length", "at least {} characters"),
+        annotated_types.MaxLen: ("max_length", "at most {} characters"),
+    }
+    found = [
+        text.format(getattr(part, attribute))
+        for part in field.metadata
+        for attribute, text in [signs.get(type(part), ("", ""))]
+        if attribute
+    ]
+    patterns = [f"`{part.pattern}`" for part in field.metadata if getattr(part, "pattern", None)]
+    choices = [str(choice) for choice in getattr(field.annotation, "__args__", ()) if isinstance(choice, str)]
+    return ", ".join(found + patterns + choices) or "none"
