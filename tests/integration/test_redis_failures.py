@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ class Load:
         await self.answers_more()
         assert {**self.shared.counts, "breaker_open": 0} == before
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """While this lasts; an answer that was wrong fails it."""
         async with asyncio.TaskGroup() as clients:
@@ -177,6 +178,14 @@ def test_a_frozen_redis_costs_each_request_one_timeout_until_it_is_left_alone(se
     run(main())
 
 
+async def _asking(cache: RedisCache) -> bool:
+    return not cache._waiting
+
+
+async def _idle(cache: RedisCache) -> bool:
+    return cache._reader is None
+
+
 async def _timeouts(cache: RedisCache, at_least: int) -> bool:
     return cache.counts["timeouts"] >= at_least
 
@@ -192,6 +201,38 @@ def test_requests_that_were_waiting_when_it_is_given_up_go_on_at_once(server: Re
             await asyncio.sleep(0)
             server.kill()
             assert await asyncio.gather(*tasks) == [[None]] * 5
+
+    run(main())
+
+
+def test_nobody_tries_for_requests_that_were_waiting_when_it_was_given_up(server: RedisServer) -> None:
+    async def main() -> None:
+        async with opened(server.url, SHORT) as cache:
+            server.freeze()
+            for failed in range(1, FAILURES_TO_OPEN):
+                assert await cache.get_many([key(1)]) == [None]
+                await until(lambda failed=failed: _timeouts(cache, failed))  # type: ignore[misc]
+            first = asyncio.create_task(cache.get_many([key(1)]))
+            await asyncio.sleep(0)
+            await until(lambda: _asking(cache))
+            assert await cache.get_many([key(2)]) == [None]
+            assert await first == [None]
+            await until(lambda: _idle(cache))
+            assert cache.counts["timeouts"] == FAILURES_TO_OPEN
+
+    run(main())
+
+
+def test_no_request_waits_for_a_connection_longer_than_its_timeout() -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as callers:
+            for _ in range(4):  # take all places in its queue, so that whoever connects now gets no answer at all
+                caller = callers.enter_context(socket.socket())
+                caller.setblocking(False)
+                caller.connect_ex(full.getsockname())
+            async with opened(f"redis://127.0.0.1:{full.getsockname()[1]}", SHORT) as cache:
+                assert await cache.get_many([key(1)]) == [None]
+                assert (cache.counts["late"], cache.counts["timeouts"]) == (1, 0)
 
     run(main())
 

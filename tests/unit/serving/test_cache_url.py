@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import traceback
 
 import pytest
@@ -33,6 +35,11 @@ def test_memory_is_the_default() -> None:
 
 def test_off_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_cache(settings(monkeypatch, "off")) is None
+
+
+def test_without_redis_its_client_is_not_even_imported() -> None:
+    program = "import sys, service; sys.exit('redis' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
