@@ -105,13 +105,13 @@ class InProcess:
 
         assert self.run(begin())["type"] == "lifespan.startup.complete"
 
-    def wait_until_ready(self) -> None:
-        """Poll /readyz until it answers 200."""
+    def wait_until_ready(self, method: str = "GET", path: str = "/readyz", **options: Any) -> None:
+        """Poll until a request, by default for /readyz, is answered with 200."""
 
         async def poll() -> httpx.Response:
             deadline = time.monotonic() + START_SECONDS
             while True:
-                answer = await self.send("GET", "/readyz")
+                answer = await self.send(method, path, **options)
                 if answer.status_code == 200 or time.monotonic() > deadline:
                     return answer
                 await asyncio.sleep(0.02)  # between polls; the loading runs in a thread
