@@ -1,0 +1,82 @@
+"""From pydantic's and BentoML's failures to ours: field, rule, limit and row, and never a value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.errors import InvalidInput, PlumblineError
+from schemas.house_prices import HouseFeatures
+from schemas.predictions import PredictRequest, batch_request
+from serving import problems
+
+Row = dict[str, Any]
+
+RULES: list[tuple[Row, str, str, Any]] = [
+    ({"building_type": "castle"}, "building_type", "literal_error", "'single_family' or 'townhouse'"),
+    ({"area_code": "00"}, "area_code", "string_pattern_mismatch", "^[1-9][0-9]?$"),
+    ({"area_code": 19}, "area_code", "string_type", None),
+    ({"bedrooms": -1}, "bedrooms", "greater_than_equal", 0),
+    ({"bedrooms": 21}, "bedrooms", "less_than_equal", 20),
+    ({"bedrooms": "3"}, "bedrooms", "int_type", None),
+    ({"bathrooms": 1.3}, "bathrooms", "multiple_of", 0.25),
+    ({"bathrooms": "1"}, "bathrooms", "float_type", None),
+    ({"waterfront": 1}, "waterfront", "bool_type", None),
+    ({"effective_age_years": 65}, "effective_age_years", "at_most_age_years", "age_years"),
+    ({"latitude": None}, "latitude", "coordinates_together", None),
+    ({"longitude": None}, "longitude", "coordinates_together", None),
+    ({"unlisted": 1}, "unlisted", "extra_forbidden", None),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "rule", "limit"), RULES)
+def test_each_broken_rule_names_field_rule_and_limit(row: Row, change: Row, field: str, rule: str, limit: Any) -> None:
+    (one,) = _errors(PredictRequest[HouseFeatures], {"features": {**row, **change}})
+    assert (one["field"], one["rule"], one["limit"]) == (field, rule, limit)
+    assert one["message"]
+    assert "row" not in one
+    many = _errors(batch_request(HouseFeatures, 10), {"rows": [row, row, {**row, **change}]})
+    assert many == [{**one, "row": 2}]
+
+
+def test_a_missing_field_is_named(row: Row) -> None:
+    del row["bedrooms"]
+    (one,) = _errors(PredictRequest[HouseFeatures], {"features": row})
+    assert (one["field"], one["rule"]) == ("bedrooms", "missing")
+
+
+def test_infinity_is_refused_as_not_finite(row: Row) -> None:
+    (one,) = _errors(PredictRequest[HouseFeatures], {"features": {**row, "bathrooms": float("inf")}})
+    assert (one["field"], one["rule"]) == ("bathrooms", "finite_number")
+
+
+@pytest.mark.parametrize(("number", "listed"), [(1, 1), (100, 100), (101, 100), (500, 100)])
+def test_of_many_errors_the_first_hundred_are_listed_and_all_are_counted(row: Row, number: int, listed: int) -> None:
+    error = _refused(batch_request(HouseFeatures, 1000), {"rows": [{**row, "bedrooms": -1}] * number})
+    assert [item["row"] for item in error.extension["errors"]] == list(range(listed))
+    assert error.detail.startswith(f"{number} field")
+    assert ("the first 100 are listed" in error.detail) == (number > listed)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503, 504])
+def test_bentomls_statuses_are_kept(status: int) -> None:
+    error = problems.from_status(status, {"retry-after": "3", "x-other": "1", "content-type": "text/plain"})
+    assert error.status == status
+    assert error.detail
+    assert error.headers == {"retry-after": "3"}
+
+
+def _refused(model: Any, body: Row) -> PlumblineError:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate_json(json.dumps(body))
+    return problems.from_validation(caught.value)
+
+
+def _errors(model: Any, body: Row) -> list[dict[str, Any]]:
+    error = _refused(model, body)
+    assert isinstance(error, InvalidInput)
+    listed: list[dict[str, Any]] = error.extension["errors"]
+    return listed
