@@ -97,15 +97,15 @@ class _Reshaped:
             await self._start(message)
         elif self._refused is None:
             await self._send(message)
-        elif not message.get("more_body", False):
-            reply = refuse(self._refused, "other", self._request_id)
-            await send_reply(self._send, reply, self._request_id)
 
     async def _start(self, message: Message) -> None:
         self.started = True
         if message["status"] >= 400:
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in message["headers"]}
             self._refused = problems.from_status(message["status"], headers)
+            # at once and whole: its own body is dropped, and it may yet raise instead of sending one
+            reply = refuse(self._refused, "other", self._request_id)
+            await send_reply(self._send, reply, self._request_id)
             return
         await self._send({**message, "headers": [*message["headers"], (b"x-request-id", self._request_id.encode())]})
 
