@@ -120,7 +120,9 @@ class ModelVersion:
 
 def error_scale(part: ScalePart, inputs: Matrix, center: Vector) -> Vector:
     """Expected absolute error on the link scale, shape (n,), for inputs (n, n_inputs) and predictions (n,)."""
-    log_scale = inputs @ np.asarray(part.weights) + (part.intercept + part.linear * center + part.square * center**2)
+    # einsum, not @: the sum of a row must not depend on how many rows are computed with it
+    weighted = np.einsum("ij,j->i", inputs, np.asarray(part.weights))
+    log_scale = weighted + (part.intercept + part.linear * center + part.square * center**2)
     scale: Vector = np.exp(np.minimum(np.maximum(log_scale, part.low), part.high))
     return scale
 

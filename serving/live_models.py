@@ -127,8 +127,7 @@ class LiveModels:
         if refused is None or (started_with_nothing and plan.stable in wanted):
             self._switch(plan, wanted)
         else:
-            for name in wanted.keys() - versions.keys():
-                wanted[name].runner.close()
+            wanted.clear()
         self._complain(refused)
 
     def _switch(self, plan: Plan, versions: Mapping[str, LiveVersion]) -> None:
@@ -139,10 +138,8 @@ class LiveModels:
         self.swaps += 1
         extra = {"model": plan.model, "generation": plan.generation, "versions": list(versions)}
         logger.info("serving", extra=extra)
-        left = [version for name, version in before.versions.items() if name not in versions] if before else []
-        for version in left:
-            version.runner.close()
-        if left:
+        if before is not None and before.versions.keys() - versions.keys():
+            # who has chosen a version that leaves still finishes on it; its thread and memory go with the last of them
             asyncio.get_running_loop().call_later(self._demands.limits.timeout_seconds, _give_back_memory)
 
     def _complain(self, error: RegistryError | None) -> None:

