@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from registry.bundle import ModelDefinition
-from registry.errors import RegistryError
+from registry.errors import BundleRefused, RegistryError
 from registry.plan import Plan
 from registry.rollout import Watcher
 from schemas.errors import NotReady
@@ -120,14 +120,12 @@ class LiveModels:
                 continue
             try:
                 wanted[name] = await asyncio.to_thread(load, self.definition, name, self._demands)
-            except RegistryError as error:
-                refused = error
-                self.refusals[error.reason] = self.refusals.get(error.reason, 0) + 1
+            except Exception as error:  # whatever a version does, it must not end the following of the plan
+                refused = error if isinstance(error, RegistryError) else _unexpected(name, error)
+                self.refusals[refused.reason] = self.refusals.get(refused.reason, 0) + 1
         started_with_nothing = self._live is None or self._live.plan == plan
         if refused is None or (started_with_nothing and plan.stable in wanted):
             self._switch(plan, wanted)
-        else:
-            wanted.clear()
         self._complain(refused)
 
     def _switch(self, plan: Plan, versions: Mapping[str, LiveVersion]) -> None:
@@ -149,6 +147,11 @@ class LiveModels:
             reason = error.reason if error else ""
             logger.error(problem, extra={"model": self.definition.name, "reason": reason})
         self.problem = problem
+
+
+def _unexpected(version: str, error: Exception) -> BundleRefused:
+    logger.error("a version could not be loaded", exc_info=error, extra={"version": version})
+    return BundleRefused(f"version {version} could not be loaded: {type(error).__name__}; the log has the cause")
 
 
 def _give_back_memory() -> None:
