@@ -7,9 +7,9 @@ here; everything else goes on to BentoML, and its error answers are reshaped on 
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Sequence
-from uuid import uuid4
 
 from schemas.errors import Internal, MethodNotAllowed, NotReady, PlumblineError
 from serving import logs, problems
@@ -142,4 +142,4 @@ def _endpoint(methods: dict[str, Endpoint], method: str) -> Endpoint:
 
 def _request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
-    return given.decode() if _CLIENT_ID.fullmatch(given) else uuid4().hex
+    return given.decode() if _CLIENT_ID.fullmatch(given) else os.urandom(16).hex()
