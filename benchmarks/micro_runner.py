@@ -22,6 +22,7 @@ from preprocessors.house_prices import TRUSTED_TYPES
 from registry import store
 from registry.bundle import Answers, Bundle, ModelDefinition, ModelVersion
 from schemas.house_prices import HouseFeatures
+from serving.batch import BatchComputer
 from serving.runner import Runner
 
 REQUESTS = 40_000
@@ -91,11 +92,11 @@ async def main() -> None:
     bundle, rows = newest()
     check = FeatureCheck(HouseFeatures, bundle.ranges)
     for concurrency in (1, 16, 64):
-        free = Runner(Nothing(), NothingStrange())
+        free = Runner(BatchComputer(Nothing(), NothingStrange()))
         await clients(free, rows, concurrency, 2_000)
         loop, both = min([await clients(free, rows, concurrency, REQUESTS) for _ in range(3)])
         free.close()
-        real = Runner(bundle.model, check)
+        real = Runner(BatchComputer(bundle.model, check))
         await clients(real, rows, concurrency, 200)
         requests = 1_000 * min(concurrency, 20)
         _, seconds = await clients(real, rows, concurrency, requests)

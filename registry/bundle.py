@@ -28,6 +28,7 @@ BOOSTER = "booster.ubj"
 GOLDEN = "golden.json"
 RANGES = "ranges.json"
 PROFILE = "profile.json"
+MODEL_FILES = (PIPELINE, BOOSTER)
 
 DIGEST_LENGTH = 12
 """Hexadecimal digits of the manifest's SHA-256 that end a version's name."""
@@ -128,15 +129,21 @@ def error_scale(part: ScalePart, inputs: Matrix, center: Vector) -> Vector:
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A verified version with all that travels with it."""
+class Description:
+    """What is known of a verified version where its model need not be: all but the model."""
 
     version: str
     manifest: Manifest
-    model: ModelVersion
     ranges: TrainingRanges
     golden: GoldenSet
     profile: Profile
+
+
+@dataclass(frozen=True)
+class Bundle(Description):
+    """A verified version with all that travels with it."""
+
+    model: ModelVersion
 
     def replay_golden(self, rows: type[Features]) -> None:
         """Predict the golden rows and compare.
@@ -190,28 +197,40 @@ def load(version: str, directory: Path, definition: ModelDefinition) -> Bundle:
         BundleForeignType: the pipeline holds a type outside the allow-list.
     """
     files = _read(version, directory)
-    manifest = _manifest(version, files)
-    _check_digests(version, files, manifest.files)
-    _check_complete(version, files)
-    _check_schema(version, manifest, definition)
+    described = _described(version, files, definition)
     pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
+    manifest, booster = described.manifest, _booster(version, files[BOOSTER])
+    return Bundle(**vars(described), model=ModelVersion(pipeline, booster, manifest.target, manifest.interval))
+
+
+def describe(version: str, directory: Path, definition: ModelDefinition) -> Description:
+    """Read and verify all of a bundle but its model, which may be too large for this process. Raises as `load`."""
+    return _described(version, _read(version, directory, without=MODEL_FILES), definition, MODEL_FILES)
+
+
+def _described(
+    version: str, files: Mapping[str, bytes], definition: ModelDefinition, without: Collection[str] = ()
+) -> Description:
+    manifest = _manifest(version, files)
+    _check_digests(version, files, {name: sha for name, sha in manifest.files.items() if name not in without})
+    _check_complete(version, manifest.files)
+    _check_schema(version, manifest, definition)
     try:
-        return Bundle(
+        return Description(
             version=version,
             manifest=manifest,
-            model=ModelVersion(pipeline, _booster(version, files[BOOSTER]), manifest.target, manifest.interval),
             ranges=TrainingRanges.model_validate_json(files[RANGES]),
             golden=GoldenSet.model_validate_json(files[GOLDEN]),
             profile=Profile.model_validate_json(files[PROFILE]),
         )
     except ValidationError as error:
-        raise BundleCorrupt(f"version {version}: {directory} holds an unreadable file: {error}") from error
+        raise BundleCorrupt(f"version {version}: the bundle holds an unreadable file: {error}") from error
 
 
-def _read(version: str, directory: Path) -> dict[str, bytes]:
+def _read(version: str, directory: Path, without: Collection[str] = ()) -> dict[str, bytes]:
+    left_out = {"model.yaml", *without}  # model.yaml is BentoML's own label; nothing in it is used to predict
     try:
-        # model.yaml is BentoML's own label on the box; nothing in it is used to predict
-        return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "model.yaml"}
+        return {path.name: path.read_bytes() for path in directory.iterdir() if path.name not in left_out}
     except OSError as error:
         raise BundleCorrupt(f"version {version}: cannot read {directory}: {error.strerror}") from error
 
@@ -238,7 +257,7 @@ def _check_digests(version: str, files: Mapping[str, bytes], expected: Mapping[s
         )
 
 
-def _check_complete(version: str, files: Mapping[str, bytes]) -> None:
+def _check_complete(version: str, files: Collection[str]) -> None:
     missing = [name for name in (PIPELINE, BOOSTER, GOLDEN, RANGES, PROFILE) if name not in files]
     if missing:
         raise BundleCorrupt(f"version {version}: the bundle has no {', '.join(missing)}; train again")

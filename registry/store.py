@@ -8,7 +8,7 @@ from pathlib import Path
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
 
-from registry.bundle import MANIFEST, Bundle, ModelDefinition, digest, load, version_name
+from registry.bundle import MANIFEST, Bundle, Description, ModelDefinition, describe, digest, load, version_name
 from registry.errors import NoVersion
 from registry.manifest import Manifest
 
@@ -33,6 +33,15 @@ def open_version(definition: ModelDefinition, version: str = LATEST) -> Bundle:
         NoVersion: the store holds no such version.
         BundleRefused: the version must not serve; the subclass says why.
     """
+    return load(*_find(definition, version), definition)
+
+
+def describe_version(definition: ModelDefinition, version: str) -> Description:
+    """Verify one version without its model. Raises what `open_version` raises."""
+    return describe(*_find(definition, version), definition)
+
+
+def _find(definition: ModelDefinition, version: str) -> tuple[str, Path]:
     try:
         stored = bentoml.models.get(f"{definition.name}:{version}")
     except (NotFound, BentoMLException) as error:
@@ -40,7 +49,7 @@ def open_version(definition: ModelDefinition, version: str = LATEST) -> Bundle:
             f"the model store holds no version {version!r} of {definition.name}; "
             f"it has: {', '.join(versions(definition.name)) or 'none'}. Train one with: python -m training"
         ) from error
-    return load(str(stored.tag.version), Path(stored.path), definition)
+    return str(stored.tag.version), Path(stored.path)
 
 
 def publish(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[str, bool]:

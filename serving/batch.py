@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,18 @@ class Results(NamedTuple):
     strange: list[Strange]
 
 
+class Part(Protocol):
+    """Rows of one caller, wherever the caller is."""
+
+    rows: Matrix
+
+    def gone(self) -> bool:
+        """Whether nobody waits for them any more."""
+
+
+P = TypeVar("P", bound=Part)
+
+
 class Request:
     """Rows of one caller on their way through a runner.
 
@@ -52,8 +64,22 @@ class Request:
         self.arrived = time.monotonic()
         self.taken = False
 
+    def gone(self) -> bool:
+        """Whether the caller has left, or has its answer."""
+        return self.future.done()
+
 
 Outcome = tuple[Request, Results | PlumblineError]
+
+
+class ComputesBatches(Protocol):
+    """The thread's part of a runner: BatchComputer here, serving/remote.py in the runner service."""
+
+    transform_seconds: float
+    predict_seconds: float
+
+    def outcomes(self, batch: Sequence[Request]) -> list[Outcome]:
+        """Results or its own error for each request that somebody waits for. Raises nothing."""
 
 
 class BatchComputer:
@@ -69,12 +95,12 @@ class BatchComputer:
         self.transform_seconds = 0.0
         self.predict_seconds = 0.0
 
-    def outcomes(self, batch: Sequence[Request]) -> list[Outcome]:
+    def outcomes(self, batch: Sequence[P]) -> list[tuple[P, Results | PlumblineError]]:
         """Compute requests together; when that fails, halve until only the guilty fail.
 
-        Requests whose future is done already are left out. Nothing is raised.
+        Requests that nobody waits for are left out. Nothing is raised.
         """
-        present = [request for request in batch if not request.future.done()]
+        present = [request for request in batch if not request.gone()]
         if not present:
             return []
         try:
@@ -85,7 +111,7 @@ class BatchComputer:
         half = len(present) // 2
         return self.outcomes(present[:half]) + self.outcomes(present[half:])
 
-    def _together(self, batch: Sequence[Request]) -> list[Results]:
+    def _together(self, batch: Sequence[Part]) -> list[Results]:
         rows = [request.rows for request in batch]
         try:
             whole = self.compute(rows[0] if len(rows) == 1 else np.concatenate(rows))

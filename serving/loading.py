@@ -10,8 +10,9 @@ import psutil
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import FeatureCheck
 from registry import store
-from registry.bundle import Bundle, ModelDefinition, ModelVersion
+from registry.bundle import Bundle, Description, ModelDefinition, ModelVersion
 from registry.errors import OverMemory, TooSlow
+from serving.batch import BatchComputer
 from serving.cache import RowKeys
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 
@@ -38,7 +39,7 @@ class Demands:
 class LiveVersion:
     """A version that answers requests."""
 
-    bundle: Bundle
+    bundle: Description
     runner: SubmitsRows
     keys: RowKeys
     loaded_at: float
@@ -56,17 +57,29 @@ def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVer
         NoVersion: the store holds no such version.
         BundleRefused: it is corrupt, foreign, of another schema, gives other answers, is too slow or too large.
     """
+    bundle = prove(definition, version, demands)
+    return live_version(bundle, Runner(computer_of(definition, bundle), demands.limits))
+
+
+def prove(definition: ModelDefinition, version: str, demands: Demands) -> Bundle:
+    """Load a version's model and let it prove itself. Raises what `load` raises."""
     bundle = store.open_version(definition, version)
     bundle.replay_golden(definition.rows)
     _check_speed(bundle, _one_row(definition, bundle), demands.slowest_row_seconds)
     _check_memory(bundle.version, demands.memory_bytes)
-    manifest = bundle.manifest
-    return LiveVersion(
-        bundle=bundle,
-        runner=Runner(bundle.model, FeatureCheck(definition.rows, bundle.ranges), demands.limits),
-        keys=RowKeys(manifest.model, bundle.version, manifest.schema_hash),
-        loaded_at=time.time(),
-    )
+    return bundle
+
+
+def computer_of(definition: ModelDefinition, bundle: Bundle) -> BatchComputer:
+    """What computes the version's batches in this process."""
+    return BatchComputer(bundle.model, FeatureCheck(definition.rows, bundle.ranges))
+
+
+def live_version(described: Description, runner: SubmitsRows) -> LiveVersion:
+    """A version that answers from now on, wherever its runner computes."""
+    manifest = described.manifest
+    keys = RowKeys(manifest.model, described.version, manifest.schema_hash)
+    return LiveVersion(bundle=described, runner=runner, keys=keys, loaded_at=time.time())
 
 
 def _one_row(definition: ModelDefinition, bundle: Bundle) -> Matrix:

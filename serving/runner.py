@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from preprocessors.encoding import Matrix
-from preprocessors.feature_check import FeatureCheck
-from registry.bundle import ModelVersion
 from schemas.errors import Overloaded, PlumblineError, TimedOut, Unavailable
-from serving.batch import BatchComputer, Outcome, Request, Results, join
+from serving.batch import ComputesBatches, Outcome, Request, Results, join
 
 TIMER_SLACK_SECONDS = 0.001
 """Timers of the event loop are this exact; without it a timer can come too early and find nothing to do."""
@@ -74,15 +72,14 @@ class Runner:
     Dropping the last reference frees model and thread too, `close` does it with manners.
 
     Args:
-        model: the version.
-        check: finds inputs unlike training.
+        computer: computes the version's batches.
         limits: sizes and deadline.
     """
 
-    def __init__(self, model: ModelVersion, check: FeatureCheck, limits: RunnerLimits | None = None) -> None:
+    def __init__(self, computer: ComputesBatches, limits: RunnerLimits | None = None) -> None:
         self.counts = RunnerCounts()
         self._limits = limits or RunnerLimits()
-        self._computer = BatchComputer(model, check)
+        self._computer = computer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="runner")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: OrderedDict[Request, None] = OrderedDict()  # unanswered, in order of arrival and so of deadline

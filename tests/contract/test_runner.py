@@ -14,7 +14,7 @@ import pytest
 
 from preprocessors.encoding import Matrix
 from schemas.errors import InferenceFailed, PlumblineError, PreprocessingFailed, Unavailable
-from serving.batch import Results
+from serving.batch import BatchComputer, Results
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 from tests.fake_model import (
     NOT_A_NUMBER,
@@ -51,7 +51,9 @@ class Implementation(NamedTuple):
 
 
 IMPLEMENTATIONS = {
-    "in_process": Implementation(lambda salt: Runner(FakeModel(salt), FakeCheck(), LIMITS), stress_requests=100_000)
+    "in_process": Implementation(
+        lambda salt: Runner(BatchComputer(FakeModel(salt), FakeCheck()), LIMITS), stress_requests=100_000
+    )
 }
 
 

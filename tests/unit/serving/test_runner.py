@@ -12,7 +12,7 @@ import pytest
 
 from preprocessors.encoding import Matrix
 from schemas.errors import InferenceFailed, Overloaded, PreprocessingFailed, TimedOut, Unavailable
-from serving.batch import Results
+from serving.batch import BatchComputer, Results
 from serving.runner import Runner, RunnerLimits
 from tests.fake_model import (
     NOT_A_NUMBER,
@@ -36,7 +36,7 @@ def model() -> Iterator[FakeModel]:
 
 
 def runner_of(model: FakeModel, batch: int = 100, waiting: int = 1000, timeout: float = 60.0) -> Runner:
-    return Runner(model, FakeCheck(), RunnerLimits(batch, waiting, timeout))
+    return Runner(BatchComputer(model, FakeCheck()), RunnerLimits(batch, waiting, timeout))
 
 
 def test_an_idle_runner_answers_at_once_without_a_second_request(model: FakeModel) -> None:
