@@ -39,9 +39,9 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
-th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; font-size: .85rem; }}
+th, td {{ padding: .2rem .5rem; text-align: right; border-bottom: 1px solid #8886; white-space: nowrap; }}
 th:first-child, td:first-child {{ text-align: left; }}
 img {{ max-width: 100%; background: white; border-radius: .3rem; }}
 .failed {{ color: #d33; font-weight: 600; }}
@@ -95,16 +95,19 @@ def _table(rows: Mapping[str, Figures]) -> str:
     present = [key for key in _COLUMNS if any(key in figures for figures in rows.values())]
     head = "".join(f"<th>{_COLUMNS[key]}</th>" for key in present)
     body = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{_cell(figures.get(key))}</td>' for key in present)}</tr>"
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{_cell(key, figures)}</td>' for key in present)}</tr>"
         for name, figures in rows.items()
     )
     return f"<table><tr><th></th>{head}</tr>{body}</table>"
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
+def _cell(key: str, figures: Figures) -> str:
+    if key not in figures:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    value = figures[key]
+    if key == "rows":
+        return f"{value:,.0f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
 
 
 def _gate(checks: Sequence[Check]) -> str:
