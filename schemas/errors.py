@@ -14,6 +14,7 @@ PlumblineError
   UnsupportedMediaType 415     the body is not application/json
   InvalidInput 422             the body breaks the schema; names field, rule and limit
   TooManyRequests 429          the platform's own concurrency limit
+  HeadTooLarge 431             request line and headers over the limit
   Internal 500                 a defect of ours; the log has it under the request id
     PreprocessingFailed 500    the pipeline raised on a valid row
     InferenceFailed 500        the model raised or gave a wrong answer
@@ -158,6 +159,12 @@ class TooManyRequests(PlumblineError):
     """The platform's own concurrency limit was reached."""
 
     code, status, title = "too_many_requests", 429, "Too many requests at once"
+
+
+class HeadTooLarge(PlumblineError):
+    """Request line and headers over the limit."""
+
+    code, status, title = "head_too_large", 431, "The request line and headers are too large"
 
 
 class Internal(PlumblineError):

@@ -11,14 +11,26 @@ import os
 import re
 from collections.abc import Sequence
 
-from schemas.errors import Internal, MethodNotAllowed, NotReady, PlumblineError
-from serving import logs, problems
+from schemas.errors import (
+    Internal,
+    MalformedJson,
+    MethodNotAllowed,
+    NotFound,
+    NotReady,
+    PlumblineError,
+    UnsupportedMediaType,
+)
+from serving import logs, pages, problems
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
 from serving.bodies import ClientGone, read_json
+from serving.drain import Drain, with_close
 from serving.endpoints import Endpoint
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+PLATFORM_PATHS = frozenset({"/metrics", "/schema.json", *pages.ASSETS})
+"""What BentoML answers itself. Its metrics keep a label for every path it is asked for: a scan must not reach it."""
 
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -30,13 +42,14 @@ class FrontDoor:
         endpoints: what is answered here.
         platform: BentoML's own app.
         settings: the limits.
+        drain: whether the process is about to end.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], platform: App, settings: Settings) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain) -> None:
         self._routes: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        self._platform, self._settings = platform, settings
+        self._platform, self._settings, self._drain = platform, settings, drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -45,9 +58,11 @@ class FrontDoor:
             return
         request_id = _request_id(scope)
         token = logs.request_id.set(request_id)
+        if self._drain.draining:
+            send = with_close(send)
         try:
             methods = self._routes.get(scope["path"])
-            if methods is None:
+            if methods is None and scope["path"] in PLATFORM_PATHS:
                 await self._pass_on(scope, receive, send, request_id)
             else:
                 reply = await self._reply(methods, scope, receive, request_id)
@@ -57,7 +72,9 @@ class FrontDoor:
         finally:
             logs.request_id.reset(token)
 
-    async def _reply(self, methods: dict[str, Endpoint], scope: Scope, receive: Receive, request_id: str) -> Reply:
+    async def _reply(
+        self, methods: dict[str, Endpoint] | None, scope: Scope, receive: Receive, request_id: str
+    ) -> Reply:
         try:
             endpoint = _endpoint(methods, scope["method"])
             body = b""
@@ -66,7 +83,7 @@ class FrontDoor:
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
             reply = await endpoint.handle(Request(scope, body))
         except PlumblineError as error:
-            reply = refuse(error, scope["path"], request_id)
+            reply = refuse(_explained(error, scope), scope["path"] if methods else "other", request_id)
         except ClientGone:
             raise
         except Exception as error:
@@ -120,6 +137,13 @@ def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
     return Reply(*problems.answer(error, request_id))
 
 
+def _explained(error: PlumblineError, scope: Scope) -> PlumblineError:
+    encoding = header(scope, b"content-encoding")
+    if isinstance(error, MalformedJson) and encoding not in (b"", b"identity"):
+        return UnsupportedMediaType("Send the body as it is: it must not be compressed or encoded.")
+    return error
+
+
 def _level(error: PlumblineError) -> int:
     if isinstance(error, NotReady):
         return logging.DEBUG  # probes ask all the time; the reason is logged once, where it arises
@@ -132,7 +156,9 @@ def _unexpected(error: Exception) -> Internal:
     return internal
 
 
-def _endpoint(methods: dict[str, Endpoint], method: str) -> Endpoint:
+def _endpoint(methods: dict[str, Endpoint] | None, method: str) -> Endpoint:
+    if methods is None:
+        raise NotFound("No such path; /docs.json lists the API.")
     endpoint = methods.get("GET" if method == "HEAD" else method)
     if endpoint is None:
         allowed = ", ".join(sorted(methods))

@@ -32,8 +32,11 @@ _LANDING = """<h1>{model}</h1>
 <li>Probes: <a href="livez">livez</a>, <a href="readyz">readyz</a>, <a href="startupz">startupz</a></li>
 </ul>"""
 
-_SWAGGER = """<link rel="stylesheet" href="static_content/swagger-ui.css">
-<script src="static_content/swagger-ui-bundle.js"></script>"""
+ASSETS = ("/static_content/swagger-ui.css", "/static_content/swagger-ui-bundle.js")
+"""What BentoML has for the page of the API."""
+
+_SWAGGER = f"""<link rel="stylesheet" href="{ASSETS[0][1:]}">
+<script src="{ASSETS[1][1:]}"></script>"""
 
 _DOCS = """<div id="swagger-ui"></div>
 <script>SwaggerUIBundle({url: "docs.json", dom_id: "#swagger-ui", validatorUrl: null});</script>"""

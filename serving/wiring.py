@@ -11,7 +11,7 @@ import orjson
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
 from registry.rollout import Watcher, default_plan, plan_file
-from serving import logs
+from serving import connections, logs
 from serving.admin import Admin
 from serving.asgi import App
 from serving.cached_answers import open_cache
@@ -53,7 +53,7 @@ class Engine:
         table += rollout_endpoints(self.admin)
         table += about_endpoints(name, lambda: written)
         written = orjson.dumps(document(name, table))
-        return FrontDoor(table, platform, self.settings)
+        return FrontDoor(table, platform, self.settings, self.drain)
 
     def start(self) -> None:
         """Begin to follow the plan. Call it inside the running event loop."""
@@ -84,6 +84,7 @@ class PlumblineService(bentoml.Service[Any]):
         logs.configure(engine.settings.log_level)
         if self.bento is not None and engine.first_version == "latest":
             engine.first_version = _pinned(self.bento, engine.definition.name)
+        connections.install(engine.settings)
         return engine.front_door(platform) if is_main else platform
 
 

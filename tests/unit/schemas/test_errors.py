@@ -25,6 +25,7 @@ CODES = {
     "unsupported_media_type": 415,
     "validation": 422,
     "too_many_requests": 429,
+    "head_too_large": 431,
     "internal": 500,
     "preprocessing": 500,
     "inference": 500,

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from serving.asgi import Message, Receive, Scope, Send
+from serving.drain import Drain
 from serving.front_door import FrontDoor
 from serving.settings import Settings
 
-SCOPE = {"type": "http", "method": "GET", "path": "/elsewhere", "headers": []}
+SCOPE = {"type": "http", "method": "GET", "path": "/schema.json", "headers": []}
 
 
 async def _raises_at_once(_: Scope, __: Receive, ___: Send) -> None:
@@ -47,7 +48,7 @@ def test_a_failing_platform_is_answered_once_and_whole(
 
     async def call() -> None:
         try:
-            await FrontDoor([], platform, Settings())(dict(SCOPE), receive, send)
+            await FrontDoor([], platform, Settings(), Drain(0))(dict(SCOPE), receive, send)
         except OSError:
             assert sent, "an exception may leave the front door only after an answer"
 

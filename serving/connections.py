@@ -1,0 +1,152 @@
+"""One HTTP connection, below the front door: what uvicorn's own class leaves unbounded gets its bounds here.
+
+uvicorn with httptools waits for ever for the rest of a request's head, takes a head of any length, keeps an answer for
+ever that its client does not read, and says in plain text what it cannot parse. Nothing here runs for a request whose
+head arrives in one piece except two comparisons. Offers to switch the protocol are declined as RFC 9110 has it, by
+going on without: httptools drops the body of such a request, and Java's HTTP client makes the offer with each one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import httptools
+import uvicorn.config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from schemas.errors import BadRequest, HeadTooLarge, PlumblineError
+from serving import problems
+from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Longest request line and headers together; common proxies send at most 32 KiB."""
+
+_HEAD_END = b"\r\n\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection with limits; `install` sets them for the whole process."""
+
+    timeout_seconds: ClassVar[float] = 10.0
+    """Longest wait for a request's whole head, and for a client to read what it was sent."""
+    grace_seconds: ClassVar[float] = 30.0
+    """Longest that the end of the process waits for connections, unless the command line says otherwise."""
+
+    _data = b""
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client came: it must send a head in time."""
+        super().connection_made(transport)
+        if self.config.timeout_graceful_shutdown is None:
+            self.config.timeout_graceful_shutdown = int(self.grace_seconds)
+        self._head_timer = self.loop.call_later(self.timeout_seconds, self._close_at_once)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: parse them, and watch over a head that is not complete yet."""
+        if len(data) > MAX_HEAD_BYTES and self._begins_with_large_head(data):
+            self._refuse_head()
+            return
+        self._data = data
+        super().data_received(data)
+        scope: Any = self.scope
+        if scope is None or "path" not in scope:  # uvicorn writes the path when the head is complete
+            self._head_goes_on(len(data))
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, its timers too."""
+        for timer in (self._head_timer, self._reader_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write."""
+        super().pause_writing()
+        self._reader_timer = self.loop.call_later(self.timeout_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client caught up."""
+        super().resume_writing()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls, after a line in the log, when the parser gives up."""
+        self._refuse(BadRequest("This is not a valid HTTP/1.1 request; the connection is closed."))
+
+    def _should_upgrade(self) -> bool:
+        """Whether `handle_websocket_upgrade` shall see to an offer to switch: each."""
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Go on without the switch: parse the same request anew, without its offer."""
+        paused = sys.exception()
+        method = self.parser.get_method()
+        if not isinstance(paused, httptools.HttpParserUpgrade) or method == b"CONNECT":
+            self._refuse(BadRequest("This service is no proxy."))
+            return
+        self.parser = httptools.HttpRequestParser(self)
+        kept = b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        rest = self._data[paused.args[0] :]
+        super().data_received(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, kept, rest))
+
+    def _begins_with_large_head(self, data: bytes) -> bool:
+        in_body = self.cycle is not None and self.cycle.more_body
+        return not in_body and data.find(_HEAD_END, 0, MAX_HEAD_BYTES) < 0
+
+    def _head_goes_on(self, size: int) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(self.timeout_seconds, self._close_at_once)
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        logger.info("refused", extra={"status": HeadTooLarge.status, "code": HeadTooLarge.code})
+        self._refuse(HeadTooLarge(f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes."))
+
+    def _refuse(self, error: PlumblineError) -> None:
+        """Answer below ASGI, and close."""
+        cycle = self.cycle if self.cycle is not None and not self.cycle.response_complete else None
+        if cycle is not None and not cycle.more_body:
+            cycle.keep_alive = False  # a whole request came before what is wrong: it is answered, then the end comes
+            return
+        if cycle is None or not (cycle.response_started or self.pipeline):
+            self.transport.write(_raw(error))
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _close_at_once(self) -> None:
+        """A client that is this slow is not answered: it could not be in the middle of anything."""
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def _raw(error: PlumblineError) -> bytes:
+    request_id = uuid4().hex
+    status, headers, body = problems.answer(error, request_id)
+    lines = [*headers, (b"content-length", str(len(body)).encode()), (b"x-request-id", request_id.encode())]
+    head = b"".join(b"%s: %s\r\n" % line for line in [*lines, (b"connection", b"close")])
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, error.title.encode(), head, body)
+
+
+def install(settings: Settings) -> None:
+    """Let uvicorn, which BentoML starts after the app is made, use this class for its connections."""
+    Connection.timeout_seconds = settings.body_timeout_seconds
+    Connection.grace_seconds = settings.body_timeout_seconds + settings.request_timeout_seconds + 1
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__name__}"

@@ -1,0 +1,189 @@
+"""How the service ends, and how it survives a worker that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+import pytest
+
+from benchmarks.client import Connection
+from tests.served import Served, serve
+from tests.wire import Wire, head
+
+CONNECTIONS = 32
+STEADY = 20 * CONNECTIONS
+MORE = 10
+"""Requests of each client after it could know that the service ends."""
+
+
+class Load:
+    """Clients that ask without a pause until they have heard that the service ends, and a little longer."""
+
+    def __init__(self, url: str, body: bytes) -> None:
+        self._url, self._body = url, body
+        self.outcomes: Counter[str] = Counter()
+        self.steady, self.not_ready = asyncio.Event(), asyncio.Event()
+        self.told_to_close = 0
+
+    async def client(self) -> None:
+        """One keep-alive client, which opens a new connection whenever it is told to."""
+        connection, left = Connection(self._url), MORE
+        while left:
+            left -= self.not_ready.is_set()
+            try:
+                answer = await connection.post("/predict", self._body)
+                self.outcomes[str(answer.status)] += 1
+                if self.outcomes["200"] > STEADY:
+                    self.steady.set()
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.outcomes[type(error).__name__] += 1
+                connection.close()
+        connection.close()
+
+    async def balancer(self, asks: int) -> None:
+        """Asks /readyz as a load balancer does."""
+        async with httpx.AsyncClient(base_url=self._url, timeout=20) as client:
+            while (answer := await client.get("/readyz")).status_code == 200:
+                pass
+            self.told_to_close += answer.headers["connection"] == "close"
+            self.not_ready.set()
+            for _ in range(asks):
+                assert (await client.get("/readyz")).status_code == 503  # on new connections, to either worker
+
+
+def test_sigterm_under_load_loses_no_request(home: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    with serve(home, tmp_path, workers=2, PLUMBLINE_DRAIN_SECONDS="2") as served:
+        pinned = _a_client_of_each_worker(served)
+
+        async def run() -> Load:
+            load = Load(served.url, orjson.dumps({"features": row}))
+            tasks = [asyncio.create_task(load.client()) for _ in range(CONNECTIONS)]
+            await load.steady.wait()
+            served.process.send_signal(signal.SIGTERM)
+            await load.balancer(asks=10)
+            for client in pinned:
+                answer = await asyncio.to_thread(client.get, "/readyz")
+                assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+            await asyncio.gather(*tasks)
+            return load
+
+        load = asyncio.run(run())
+        for client in pinned:
+            client.close()
+        assert load.outcomes.keys() == {"200"}, load.outcomes
+        assert load.told_to_close == 1
+        assert served.process.wait(timeout=30) == 0
+        _assert_a_clean_end(served)
+
+
+def test_requests_in_flight_and_queued_finish_without_a_pause(home: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    body = orjson.dumps({"rows": [row] * 2_000})
+    with serve(home, tmp_path, PLUMBLINE_CACHE_URL="off") as served, Wire(served.url) as idle:
+        begun = [Wire(served.url) for _ in range(8)]
+        for wire in begun:
+            assert wire.ask(head("/predict_batch", len(body), b"Expect: 100-continue")).status == 100
+        assert idle.ask(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").status == 200
+        served.process.send_signal(signal.SIGTERM)
+        assert idle.ends()  # now the worker is on its way out
+        for wire in begun:
+            wire.send(body)
+        for wire in begun:
+            answer = wire.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert len(answer.json()["predictions"]) == 2_000
+            wire.close()
+        assert served.process.wait(timeout=30) == 0
+        _assert_a_clean_end(served)
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["Ctrl-C", "to the arbiter"])
+def test_sigint_ends_at_once_and_cleanly(home: Path, tmp_path: Path, whole_group: bool) -> None:
+    with serve(home, tmp_path, workers=2) as served, served.client() as client:
+        assert client.get("/livez").status_code == 200
+        if whole_group:
+            os.killpg(served.process.pid, signal.SIGINT)  # what a terminal does
+        else:
+            served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(timeout=30) == 0
+        _assert_a_clean_end(served)
+
+
+def test_a_client_that_stays_in_its_body_does_not_hold_up_the_end(home: Path, tmp_path: Path) -> None:
+    with serve(home, tmp_path, PLUMBLINE_BODY_TIMEOUT_SECONDS="1") as served, Wire(served.url) as slow:
+        assert slow.ask(head("/predict", 100, b"Expect: 100-continue")).status == 100
+        served.process.send_signal(signal.SIGTERM)
+        assert slow.answer().json()["code"] == "slow_body"
+        assert served.process.wait(timeout=30) == 0
+
+
+def test_a_killed_worker_is_replaced_while_the_other_answers(home: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    with serve(home, tmp_path, workers=2) as served:
+        before = {worker.pid for worker in _workers(served)}
+        assert len(before) == 2
+        killed = min(before)
+        os.kill(killed, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(pid) for pid in before & {killed} if psutil.pid_exists(pid)], timeout=1)
+        answered = set()
+
+        def replaced() -> bool:
+            # a connection that the dead worker had accepted is lost; any later one is answered
+            answer = httpx.post(f"{served.url}/predict", json={"features": row}, timeout=20)
+            assert answer.status_code == 200
+            answered.add(httpx.get(f"{served.url}/models", timeout=20).json()["worker"])
+            return len(answered - {killed}) == 2
+
+        _until(replaced, 60)
+        assert killed not in answered
+        assert len(_workers(served)) == 2
+
+
+def _until(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # between polls
+
+
+def _workers(served: Served) -> list[psutil.Process]:
+    children = psutil.Process(served.process.pid).children(recursive=True)
+    return [each for each in children if _is_worker(each)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "_bentoml_impl.worker.service" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _a_client_of_each_worker(served: Served) -> list[httpx.Client]:
+    """Keep-alive clients whose one connection belongs to one worker each."""
+    found: dict[int, httpx.Client] = {}
+
+    def both() -> bool:
+        client = served.client()
+        worker = client.get("/models").json()["worker"]
+        if worker in found:
+            client.close()
+        found.setdefault(worker, client)
+        return len(found) == 2
+
+    _until(both, 20)
+    return list(found.values())
+
+
+def _assert_a_clean_end(served: Served) -> None:
+    log = served.log.read_text()
+    assert "Traceback" not in log, log
+    assert '"level":"ERROR"' not in log, log
+    assert log.count("Service instance cleanup finalized") >= 1
