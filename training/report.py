@@ -105,9 +105,9 @@ def _cell(key: str, figures: Figures) -> str:
     if key not in figures:
         return ""
     value = figures[key]
-    if key == "rows":
-        return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
+    if key in ("r2", "coverage"):
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if key == "rows" or abs(value) >= 1000 else f"{value:.2f}"
 
 
 def _gate(checks: Sequence[Check]) -> str:
