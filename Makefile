@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean proof-swap
+.PHONY: help serve train test check format lock clean proof-swap bench
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,13 +40,20 @@ proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken ver
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks.swap
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+COMPILE = $(RESOLVE) pyproject.toml --universal
 lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pyproject.toml
 	$(COMPILE) --upgrade --extra cpu -o requirements/serve.txt
 	$(COMPILE) --extra cpu --extra train -c requirements/serve.txt -o requirements/train.txt
 	$(COMPILE) --extra cpu --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt
 	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
+	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
+	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

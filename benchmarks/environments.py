@@ -1,0 +1,92 @@
+"""What the benchmark runs on: tools, the peers' environments, and the machine's description."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.served import ROOT
+
+HERE = ("bentoml", "uvicorn", "uvloop", "httptools", "pydantic", "numpy", "scikit-learn", "xgboost-cpu")
+PEERS = ("fastapi", "bentoml", "pandas", "scikit-learn", "xgboost-cpu")
+MLSERVER = ("mlserver", "fastapi", "pandas", "scikit-learn", "xgboost-cpu")
+
+
+class Unfit(Exception):
+    """The benchmark cannot run here; the message says what to do."""
+
+
+def check_tools() -> None:
+    """See that wrk and two cores are there.
+
+    Raises:
+        Unfit: they are not.
+    """
+    for tool, package in (("wrk", "wrk"), ("taskset", "util-linux")):
+        if shutil.which(tool) is None:
+            raise Unfit(f"{tool} is not installed: on Debian, apt-get install {package}")
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Unfit("two cores are needed: one for the server, one for wrk")
+
+
+def environment(name: str, lock: str, cache: Path) -> Path:
+    """The Python of an environment made from a lock file: once, and anew when the lock changes.
+
+    Raises:
+        Unfit: it cannot be installed; the message holds pip's last line.
+    """
+    folder, locked = cache / name, ROOT / "requirements" / lock
+    python, stamp = folder / "bin" / "python", folder / "locked.txt"
+    if stamp.exists() and stamp.read_bytes() == locked.read_bytes():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)  # noqa: S603
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--require-hashes", "--no-deps", "-r", str(locked)]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise Unfit(f"{lock} cannot be installed: {reasons[-1] if reasons else 'pip gives no reason'}")
+    stamp.write_bytes(locked.read_bytes())
+    return python
+
+
+def describe(peers: Path | None, mlserver: Path | None) -> dict[str, str]:
+    """The machine and the versions that decide the figures."""
+    machine = {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "this service": ", ".join(f"{name} {version(name)}" for name in HERE),
+        "commit": _commit(),
+    }
+    for title, python, names in (("peers", peers, PEERS), ("MLServer", mlserver, MLSERVER)):
+        if python is not None:
+            machine[title] = _versions(python, names)
+    return machine
+
+
+def _versions(python: Path, names: tuple[str, ...]) -> str:
+    code = "import sys; from importlib.metadata import version as v; print(', '.join(n+' '+v(n) for n in sys.argv[1:]))"
+    done = subprocess.run([str(python), "-c", code, *names], capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,68 @@
+"""Medians and ratios from what the rounds measured. Everything here is arithmetic on results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+Results = dict[str, Any]
+"""results.json: `servers` by name with `rounds`, each with `ready_seconds`, `memory_mib` and `loads` by connections."""
+
+FLOOR, OURS = "floor", "plumbline"
+IN_PROCESS, IN_PROCESS_PUBLISHED = "in process", "in process, published model"
+
+
+def figure(results: Results, name: str, connections: int, key: str) -> float | None:
+    """The median over the rounds; None when there is none."""
+    return _median(load[key] for load in _loads(results, name, connections))
+
+
+def ratio(results: Results, name: str, other: str, connections: int, key: str = "per_second") -> float | None:
+    """Median over the rounds of one server's figure divided by another's of the same round."""
+    pairs = zip(_by_round(results, name, connections), _by_round(results, other, connections), strict=False)
+    return _median(one[key] / two[key] for one, two in pairs if one and two and two[key])
+
+
+def failures(results: Results, name: str) -> int:
+    """Requests without a good answer, over all rounds and connections."""
+    rounds = results["servers"][name]["rounds"]
+    return sum(int(load["failures"]) for one in rounds for load in one["loads"].values())
+
+
+def of_round(results: Results, name: str, *path: str) -> float | None:
+    """The median over the rounds of a figure that does not hang on the connections."""
+    found = []
+    for one in results["servers"][name]["rounds"]:
+        for key in path:
+            one = one[key]
+        found.append(one)
+    return _median(found)
+
+
+def connections(results: Results) -> list[int]:
+    """Numbers of connections that were measured, in order."""
+    servers = results["servers"].values()
+    return sorted({int(key) for server in servers for one in server["rounds"] for key in one["loads"]})
+
+
+def bulk_share(results: Results, key: str, rows: str) -> float | None:
+    """Rows a second of one way to ask, as a share of those of the same model in process."""
+    bulk = results["bulk"]
+    alone = bulk.get(IN_PROCESS_PUBLISHED if "published" in key else IN_PROCESS, {})
+    one, two = bulk[key].get(rows), alone.get(rows)
+    return one / two if one and two else None
+
+
+def _by_round(results: Results, name: str, connections: int) -> list[Any]:
+    server = results["servers"].get(name, {"rounds": []})
+    return [one["loads"].get(str(connections)) for one in server["rounds"]]
+
+
+def _loads(results: Results, name: str, connections: int) -> list[Any]:
+    return [load for load in _by_round(results, name, connections) if load]
+
+
+def _median(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return median(found) if found else None

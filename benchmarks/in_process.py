@@ -1,0 +1,47 @@
+"""Rows a second of a model alone, in this process: what large requests are compared with.
+
+`python -m benchmarks.in_process MODEL SECONDS SIZE...` with BENTOML_HOME set; prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.reference_model import DEFINITION
+from preprocessors.encoding import RowEncoder
+from preprocessors.house_prices import TRUSTED_TYPES
+from registry import store
+from registry.bundle import ModelDefinition
+from schemas.house_prices import HouseFeatures
+
+
+def main(definition: ModelDefinition, seconds: float, sizes: list[int]) -> dict[str, float]:
+    """Encoded rows to answers, again and again."""
+    bundle = store.open_version(definition)
+    rows = [definition.rows.from_row(row) for row in bundle.golden.rows]
+    encoded = RowEncoder(definition.rows).matrix(rows)
+    found = {}
+    for size in sizes:
+        matrix = np.resize(encoded, (size, encoded.shape[1]))
+        bundle.model.predict(bundle.model.transform(matrix))
+        done, started = 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            bundle.model.predict(bundle.model.transform(matrix))
+            done += size
+        found[str(size)] = done / (time.perf_counter() - started)
+    return found
+
+
+DEFINITIONS = {
+    "in process": DEFINITION,
+    "in process, published model": ModelDefinition("house_prices", HouseFeatures, TRUSTED_TYPES),
+}
+
+
+if __name__ == "__main__":
+    name, seconds, *sizes = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(DEFINITIONS[name], float(seconds), [int(size) for size in sizes])))

@@ -1,0 +1,115 @@
+"""The measuring itself: interleaved rounds, then large requests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from rich.console import Console
+
+from benchmarks import load
+from benchmarks.contestants import Contestant, base_environment
+from benchmarks.figures import IN_PROCESS, IN_PROCESS_PUBLISHED, Results
+from benchmarks.load import Target
+from benchmarks.material import BULK_SIZES, Material
+from benchmarks.running import LOAD_CORE, SERVER_CORE, Running, serve
+from tests.served import ROOT
+
+WARM_UP_CONNECTIONS = 16
+BULK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long and how often."""
+
+    rounds: int
+    seconds: float
+    connections: list[int]
+
+
+def rounds(contestants: list[Contestant], material: Material, options: Options, console: Console) -> Results:
+    """Every server in turn, each round with a fresh start: drift of the machine reaches all alike."""
+    script = load.write_script(material.folder)
+    servers: Results = {one.name: {"title": one.title, "rounds": []} for one in contestants}
+    for number in range(options.rounds):
+        for contestant in contestants:
+            with serve(contestant, material) as running:
+                found = one_round(contestant, running, material, script, options)
+            servers[contestant.name]["rounds"].append(found)
+            console.print(_line(number + 1, contestant.name, found))
+    return servers
+
+
+def one_round(
+    contestant: Contestant, running: Running, material: Material, script: Path, options: Options
+) -> dict[str, Any]:
+    """All numbers of connections on one running server."""
+    bodies = contestant.bodies(material)
+    target = Target(running.url, contestant.path, bodies, contestant.mode == "unique")
+    load.run(script, target, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE)
+    loads = {}
+    for connections in options.connections:
+        before = running.cpu_seconds()
+        seen = load.run(script, target, connections, options.seconds, LOAD_CORE)
+        spent = running.cpu_seconds() - before
+        cpu = {"cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
+        loads[str(connections)] = {**asdict(seen), **cpu}
+    return {"ready_seconds": running.ready_seconds, "memory_mib": running.memory_mib(), "loads": loads}
+
+
+def _line(number: int, name: str, found: dict[str, Any]) -> str:
+    loads = found["loads"].items()
+    seen = [f"{count}: {one['per_second']:,.0f}/s {one['p50_ms']:.2f}/{one['p99_ms']:.1f} ms" for count, one in loads]
+    failed = sum(one["failures"] for _, one in loads)
+    problem = f"  FAILURES: {failed}" if failed else ""
+    return f"round {number} {name}: {', '.join(seen)}{problem}"
+
+
+def bulk(
+    contestants: list[Contestant], material: Material, seconds: float, console: Console
+) -> tuple[Results, dict[str, str]]:
+    """Rows a second of large requests over one connection, and why some are absent."""
+    found: Results = {IN_PROCESS: _in_process(IN_PROCESS, material, seconds)}
+    if material.published:
+        found[IN_PROCESS_PUBLISHED] = _in_process(IN_PROCESS_PUBLISHED, material, seconds)
+    absent: dict[str, str] = {}
+    script = load.write_script(material.folder)
+    for contestant in contestants:
+        if not contestant.bulk:
+            continue
+        with serve(contestant, material) as running:
+            for way, path, request in contestant.bulk:
+                for size in BULK_SIZES:
+                    key = f"{contestant.name}: {way}"
+                    body = orjson.dumps(request(material.many(size)))
+                    refused = _refusal(running.url + path, body)
+                    if refused:
+                        absent[f"{key}, {size:,} rows"] = refused
+                        continue
+                    target = Target(running.url, path, material.bodies(f"bulk-{contestant.name}", [body]))
+                    seen = load.run(script, target, 1, seconds, LOAD_CORE)
+                    found.setdefault(key, {})[str(size)] = seen.per_second * size
+        console.print({key: value for key, value in found.items() if key.startswith(contestant.name)})
+    return found, absent
+
+
+def _refusal(url: str, body: bytes) -> str:
+    """Why a server does not take a request; empty when it does."""
+    answer = httpx.post(url, content=body, headers={"content-type": "application/json"}, timeout=BULK_SECONDS)
+    return "" if answer.status_code == 200 else f"refused with status {answer.status_code}"
+
+
+def _in_process(name: str, material: Material, seconds: float) -> dict[str, float]:
+    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.in_process", name, str(seconds)]
+    command += [str(size) for size in BULK_SIZES]
+    environment = {**base_environment(), "BENTOML_HOME": str(material.home)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    rates: dict[str, float] = json.loads(done.stdout)
+    return rates

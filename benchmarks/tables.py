@@ -1,0 +1,135 @@
+"""docs/benchmarks/README.md from results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks import figures
+from benchmarks.figures import FLOOR, OURS, Results
+
+ABSENT = "-"
+
+
+def page(results: Results) -> str:
+    """The whole page."""
+    parts = [_head(results), _throughput(results), _latency(results), _cost(results), _ratios(results)]
+    parts += [_cache(results), _bulk(results), _absent(results), _machine(results)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A markdown table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+    """For people: thousands separated, a dash for nothing."""
+    return ABSENT if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def _head(results: Results) -> str:
+    options = results["options"]
+    return (
+        "# Benchmarks\n\n"
+        "Written by `make bench`; [results.json](results.json) has every round. One row per request, JSON, validated, "
+        "keep-alive; the server on one core, wrk on another. Everybody serves the reference model (10 scaled numbers, "
+        "2 one-hot categories, 200 trees of depth 6) and was checked to give its answers before it was measured; "
+        '"published model" is the house-price model with its intervals. '
+        f"Medians of {options['rounds']} interleaved rounds of {options['seconds']} s.\n\n"
+        "![Throughput and tail latency](benchmarks.svg)"
+    )
+
+
+def _by_connections(results: Results, title: str, cell: str, unit: str = "") -> str:
+    columns = figures.connections(results)
+    rows = []
+    for name, server in results["servers"].items():
+        cells = [_cell(results, name, count, cell) for count in columns]
+        failed = figures.failures(results, name)
+        rows.append([server["title"], *cells, number(failed)])
+    head = ["", *(f"{count} connection{'s' if count > 1 else ''}" for count in columns), "failures"]
+    return f"## {title}{unit}\n\n{table(head, rows)}"
+
+
+def _cell(results: Results, name: str, count: int, cell: str) -> str:
+    if cell == "latency":
+        p50, p99 = (figures.figure(results, name, count, key) for key in ("p50_ms", "p99_ms"))
+        return ABSENT if p50 is None else f"{number(p50, 2)} / {number(p99, 1)}"
+    return number(figures.figure(results, name, count, cell))
+
+
+def _throughput(results: Results) -> str:
+    return _by_connections(results, "Requests a second", "per_second")
+
+
+def _latency(results: Results) -> str:
+    return _by_connections(results, "Latency: p50 / p99", "latency", ", ms")
+
+
+def _cost(results: Results) -> str:
+    columns = figures.connections(results)
+    rows = []
+    for name, server in results["servers"].items():
+        cells = [number(figures.figure(results, name, count, "cpu_us")) for count in columns]
+        cells.append(number(figures.of_round(results, name, "ready_seconds"), 1))
+        cells += [number(figures.of_round(results, name, "memory_mib", part)) for part in ("workers", "arbiter")]
+        rows.append([server["title"], *cells])
+    head = ["", *(f"CPU at {count}, us/request" for count in columns)]
+    head += ["start to first answer, s", "workers, MiB", "arbiter, MiB"]
+    return f"## Cost\n\n{table(head, rows)}"
+
+
+def _ratios(results: Results) -> str:
+    if OURS not in results["servers"]:
+        return ""
+    columns = figures.connections(results)
+    rows = []
+    for name, server in results["servers"].items():
+        if name not in (OURS, "hits", "misses"):
+            values = [figures.ratio(results, OURS, name, count) for count in columns]
+            tails = [figures.ratio(results, OURS, name, count, "p99_ms") for count in columns]
+            pairs = zip(values, tails, strict=True)
+            rows.append([server["title"], *(f"{number(value, 2)} / {number(tail, 2)}" for value, tail in pairs)])
+    to_floor = [
+        [server["title"], *(number(figures.ratio(results, name, FLOOR, count), 3) for count in columns)]
+        for name, server in results["servers"].items()
+        if name != FLOOR
+    ]
+    head = ["", *map(str, columns)]
+    ours = f"## This service against the others: throughput / p99, by connections\n\n{table(head, rows)}"
+    return f"{ours}\n\n## Throughput as a share of the floor, by connections\n\n{table(head, to_floor)}"
+
+
+def _cache(results: Results) -> str:
+    if not {"hits", "misses"} <= results["servers"].keys():
+        return ""
+    columns = figures.connections(results)
+    cells = [number(figures.ratio(results, "hits", "misses", count), 2) for count in columns]
+    head = ["", *map(str, columns)]
+    return f"## Cache: throughput of hits / misses, by connections\n\n{table(head, [['', *cells]])}"
+
+
+def _bulk(results: Results) -> str:
+    bulk = results.get("bulk", {})
+    if not bulk:
+        return ""
+    sizes = sorted({size for found in bulk.values() for size in found}, key=int)
+    rows = []
+    for name, found in bulk.items():
+        cells = [number(found.get(size)) for size in sizes]
+        rows.append([name, *cells, *(number(figures.bulk_share(results, name, size), 2) for size in sizes)])
+    head = ["", *(f"{int(size):,} rows" for size in sizes), *(f"{int(size):,}: share of in process" for size in sizes)]
+    return f"## Many rows in one request, rows a second, one connection\n\n{table(head, rows)}"
+
+
+def _absent(results: Results) -> str:
+    absent = results.get("absent", {})
+    if not absent:
+        return ""
+    return "## Absent\n\n" + "\n".join(f"- {name}: {reason}" for name, reason in absent.items())
+
+
+def _machine(results: Results) -> str:
+    lines = [f"- {name}: {value}" for name, value in results["environment"].items()]
+    return "## Where it ran\n\n" + "\n".join(lines)
