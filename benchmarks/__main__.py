@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: measured; 2: it cannot run here, or a server is not what it should be."""
     options = _options(arguments)
     console = Console(soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended too
     try:
         results = run(options, console)
     except (Unfit, AssertionError, subprocess.CalledProcessError) as error:

@@ -16,6 +16,10 @@ from benchmarks.material import REPEATED, Material, Row
 
 HERE = Path(sys.executable).parent
 
+Prices = Callable[[Any], list[float]]
+Bulk = tuple[str, str, Callable[[list[Row]], Any], Prices]
+"""Title, path, request for many rows, predictions in the answer."""
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -27,7 +31,7 @@ class Contestant:
         path: where one row is predicted.
         body: the request for one row.
         prices: the predictions in an answer.
-        bulk: ways to ask for many rows: title, path, request.
+        bulk: ways to ask for many rows.
         mode: which bodies it gets: different rows, repeated ones, or each row once.
         exact: whether its answers are the reference model's.
     """
@@ -37,9 +41,9 @@ class Contestant:
     command: list[str]
     path: str
     body: Callable[[Row], Any]
-    prices: Callable[[Any], list[float]]
+    prices: Prices
     environment: dict[str, str] = field(default_factory=dict)
-    bulk: list[tuple[str, str, Callable[[list[Row]], Any]]] = field(default_factory=list)
+    bulk: list[Bulk] = field(default_factory=list)
     mode: str = "different"
     exact: bool = True
 
@@ -63,6 +67,14 @@ def _features(row: Row) -> Row:
 
 def _one(answer: Any) -> list[float]:
     return [answer["prediction"]]
+
+
+def _predictions(answer: Any) -> list[float]:
+    return [one["prediction"] for one in answer["predictions"]]
+
+
+def _v2_prices(answer: Any) -> list[float]:
+    return list(answer["outputs"][0]["data"])
 
 
 def as_columns(rows: list[Row]) -> dict[str, list[Any]]:
@@ -89,9 +101,9 @@ def _floor(material: Material) -> Contestant:
 
 def _ours(material: Material) -> list[Contestant]:
     reference, published = "benchmarks.reference_service:Reference", "service:HousePrices"
-    bulk: list[tuple[str, str, Callable[[list[Row]], Any]]] = [
-        ("records", "/predict_batch", lambda rows: {"rows": rows}),
-        ("columns", "/predict_batch", lambda rows: {"columns": as_columns(rows)}),
+    bulk: list[Bulk] = [
+        ("records", "/predict_batch", lambda rows: {"rows": rows}, _predictions),
+        ("columns", "/predict_batch", lambda rows: {"columns": as_columns(rows)}, _predictions),
     ]
 
     def ours(name: str, title: str, service: str, cache: str, mode: str = "different") -> Contestant:
@@ -118,11 +130,13 @@ def _peers(folder: Path, environment: dict[str, str]) -> list[Contestant]:
     return [
         Contestant(
             *("fastapi", "FastAPI + pipeline.predict", fastapi, "/predict", lambda row: row, _one, environment),
-            bulk=[("records", "/predict_batch", lambda rows: rows)],
+            bulk=[
+                ("records", "/predict_batch", lambda rows: rows, lambda answer: [one["prediction"] for one in answer])
+            ],
         ),
         Contestant(
             *("bentoml", "BentoML, the usual way", usual, "/predict", _features, _one, environment),
-            bulk=[("records", "/predict_batch", lambda rows: {"rows": rows})],
+            bulk=[("records", "/predict_batch", lambda rows: {"rows": rows}, list)],
         ),
         Contestant(
             *("bentoml-batchable", "BentoML, batchable API", batchable, "/predict"),
@@ -154,8 +168,8 @@ def _mlserver(folder: Path, material: Material) -> Contestant:
     path = "/v2/models/reference/infer"
     return Contestant(
         *("mlserver", "MLServer, adaptive batching", command, path, lambda row: v2([row])),
-        *(lambda answer: list(answer["outputs"][0]["data"]), environment),
-        bulk=[("V2 columns", path, v2)],
+        *(_v2_prices, environment),
+        bulk=[("V2 columns", path, v2, _v2_prices)],
     )
 
 

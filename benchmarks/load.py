@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = """\
--- FILE PATH MODE. Sends the lines of FILE in turn; MODE "unique" makes every row another one, by its latitude.
-local requests, place, sent = {}, 0, 0
+-- FILE PATH MODE FIRST. Sends the lines of FILE in turn. MODE "unique" makes every row another one, by its latitude,
+-- counting from FIRST; "unique" and "repeated" also count the answers that say that they come from a cache.
+local requests, place, threads = {}, 0, {}
+answers, cached = 0, 0
+
+function setup(thread)
+  table.insert(threads, thread)
+end
+
+local function count(_, _, body)
+  answers = answers + 1
+  if body:find('"cached":true', 1, true) then cached = cached + 1 end
+end
 
 function init(args)
   for line in io.lines(args[1]) do
@@ -22,6 +33,8 @@ function init(args)
       requests[#requests + 1] = whole
     end
   end
+  sent = tonumber(args[4])
+  if args[3] ~= "different" then response = count end
 end
 
 function request()
@@ -35,9 +48,10 @@ end
 function done(summary, latency, _)
   local e = summary.errors
   io.write(string.format(
-    'RESULT {"requests": %d, "microseconds": %d, "p50": %.1f, "p99": %.1f, "not_ok": %d, "lost": %d}\\n',
+    'RESULT {"requests": %d, "microseconds": %d, "p50": %.1f, "p99": %.1f, "not_ok": %d, "lost": %d, ' ..
+    '"answers": %d, "cached": %d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), e.status,
-    e.connect + e.read + e.write + e.timeout))
+    e.connect + e.read + e.write + e.timeout, threads[1]:get("answers"), threads[1]:get("cached")))
 end
 """
 
@@ -46,13 +60,18 @@ TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk saw. `failures` are answers other than 2xx, and requests without any answer."""
+    """What one run of wrk saw. `failures` are answers other than 2xx, and requests without any answer.
+
+    Args:
+        cached_share: of the answers that were looked into, those that came from a cache.
+    """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     failures: int
+    cached_share: float
 
     @property
     def per_second(self) -> float:
@@ -67,13 +86,13 @@ class Target:
     Args:
         url: address without a path.
         bodies: file with a body a line.
-        unique: make every row another one.
+        mode: "different" rows, "repeated" ones, or each row once: "unique".
     """
 
     url: str
     path: str
     bodies: Path
-    unique: bool = False
+    mode: str = "different"
 
 
 def write_script(folder: Path) -> Path:
@@ -83,15 +102,18 @@ def write_script(folder: Path) -> Path:
     return script
 
 
-def run(script: Path, target: Target, connections: int, seconds: float, core: int) -> Load:
+def run(script: Path, target: Target, connections: int, seconds: float, core: int, first: int = 0) -> Load:
     """Load a server from one core.
+
+    Args:
+        first: where a unique row's number starts: another one for every run.
 
     Raises:
         AssertionError: wrk gave no result.
     """
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", f"{TIMEOUT_SECONDS}s", "-s", str(script), target.url, "--"]
-    command += [str(target.bodies), target.path, "unique" if target.unique else "same"]
+    command += [str(target.bodies), target.path, target.mode, str(first)]
     limit = seconds + TIMEOUT_SECONDS + 10
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)  # noqa: S603
     return parse(done.stdout + done.stderr)
@@ -112,4 +134,5 @@ def parse(output: str) -> Load:
         p50_ms=seen["p50"] / 1000,
         p99_ms=seen["p99"] / 1000,
         failures=seen["not_ok"] + seen["lost"],
+        cached_share=seen["cached"] / max(seen["answers"], 1),
     )

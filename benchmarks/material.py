@@ -58,6 +58,10 @@ class Material:
         """Rows for one large request."""
         return [self.rows[number % len(self.rows)] for number in range(count)]
 
+    def many_expected(self, exact: bool, count: int) -> list[float]:
+        """The reference model's prices for `many`; none for a server of another model."""
+        return [self.expected[number % len(self.expected)] for number in range(count)] if exact else []
+
 
 def prepare(folder: Path, peers_python: Path) -> Material:
     """Train the peers' pipeline in their environment, publish the same trees here, compare the predictions.

@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
 from rich.console import Console
 
 from benchmarks import load
-from benchmarks.contestants import Contestant, base_environment
+from benchmarks.contestants import Contestant, Prices, base_environment
 from benchmarks.figures import IN_PROCESS, IN_PROCESS_PUBLISHED, Results
-from benchmarks.load import Target
+from benchmarks.load import Load, Target
 from benchmarks.material import BULK_SIZES, Material
-from benchmarks.running import LOAD_CORE, SERVER_CORE, Running, serve
+from benchmarks.running import EQUAL_TO, LOAD_CORE, SERVER_CORE, Running, serve
 from tests.served import ROOT
 
 WARM_UP_CONNECTIONS = 16
 BULK_SECONDS = 60
+ROWS_A_RUN = 1_000_000
+"""More than one run sends."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,25 @@ def one_round(
 ) -> dict[str, Any]:
     """All numbers of connections on one running server."""
     bodies = contestant.bodies(material)
-    target = Target(running.url, contestant.path, bodies, contestant.mode == "unique")
-    load.run(script, target, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE)
+    target = Target(running.url, contestant.path, bodies, contestant.mode)
+    load.run(script, target, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE, 0)
     loads = {}
-    for connections in options.connections:
+    for number, connections in enumerate(options.connections, 1):
         before = running.cpu_seconds()
-        seen = load.run(script, target, connections, options.seconds, LOAD_CORE)
+        seen = load.run(script, target, connections, options.seconds, LOAD_CORE, number * ROWS_A_RUN)
         spent = running.cpu_seconds() - before
+        _check_cache(contestant, seen)
         cpu = {"cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
         loads[str(connections)] = {**asdict(seen), **cpu}
     return {"ready_seconds": running.ready_seconds, "memory_mib": running.memory_mib(), "loads": loads}
+
+
+def _check_cache(contestant: Contestant, seen: Load) -> None:
+    """Hits must be hits, and misses misses."""
+    if contestant.mode == "different":
+        return
+    good = seen.cached_share < 0.001 if contestant.mode == "unique" else seen.cached_share > 0.99
+    assert good, f"{contestant.name}: {seen.cached_share:.1%} of the answers came from the cache"
 
 
 def _line(number: int, name: str, found: dict[str, Any]) -> str:
@@ -85,11 +97,11 @@ def bulk(
         if not contestant.bulk:
             continue
         with serve(contestant, material) as running:
-            for way, path, request in contestant.bulk:
+            for way, path, request, prices in contestant.bulk:
                 for size in BULK_SIZES:
                     key = f"{contestant.name}: {way}"
                     body = orjson.dumps(request(material.many(size)))
-                    refused = _refusal(running.url + path, body)
+                    refused = _refusal(running.url + path, body, prices, material.many_expected(contestant.exact, size))
                     if refused:
                         absent[f"{key}, {size:,} rows"] = refused
                         continue
@@ -100,10 +112,21 @@ def bulk(
     return found, absent
 
 
-def _refusal(url: str, body: bytes) -> str:
-    """Why a server does not take a request; empty when it does."""
+def _refusal(url: str, body: bytes, prices: Prices, expected: list[float]) -> str:
+    """Why a server does not take a request; empty when it does.
+
+    Args:
+        expected: the right answers, empty when they are not known.
+
+    Raises:
+        AssertionError: it answers wrongly.
+    """
     answer = httpx.post(url, content=body, headers={"content-type": "application/json"}, timeout=BULK_SECONDS)
-    return "" if answer.status_code == 200 else f"refused with status {answer.status_code}"
+    if answer.status_code != 200:
+        return f"refused with status {answer.status_code}"
+    if expected:
+        assert np.allclose(prices(answer.json()), expected, rtol=EQUAL_TO, atol=0), f"wrong answers from {url}"
+    return ""
 
 
 def _in_process(name: str, material: Material, seconds: float) -> dict[str, float]:

@@ -24,7 +24,8 @@ from schemas.house_prices import HouseFeatures
 
 WRK = """Running 1s test @ http://127.0.0.1:1
   64 connections
-RESULT {"requests": 1200, "microseconds": 2000000, "p50": 1500.0, "p99": 9000.0, "not_ok": 150, "lost": 50}
+RESULT {"requests": 1200, "microseconds": 2000000, "p50": 1500.0, "p99": 9000.0, "not_ok": 150, "lost": 50, \
+"answers": 8, "cached": 2}
 """
 
 
@@ -70,7 +71,7 @@ def rows(count: int = 400) -> Matrix:
 def test_wrk_output_is_read_and_failures_are_no_throughput() -> None:
     seen = load.parse(WRK)
     assert (seen.requests, seen.seconds, seen.p50_ms, seen.p99_ms, seen.failures) == (1200, 2.0, 1.5, 9.0, 200)
-    assert seen.per_second == 500
+    assert (seen.per_second, seen.cached_share) == (500, 0.25)
 
 
 def test_wrk_without_a_result_is_an_error_that_shows_its_output() -> None:
