@@ -16,6 +16,8 @@ from datetime import date
 from functools import cache
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
@@ -27,6 +29,9 @@ MISSING = math.nan
 """Code of an optional value that was not given."""
 
 Kind = Literal["number", "flag", "date", "category"]
+
+Vector = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,18 @@ class Features(BaseModel):
             for column in cls.columns()
         ]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def columns_agree(cls, columns: Mapping[str, Vector]) -> Mask | None:
+        """The rules across fields, for many rows at once: True only where a row keeps all of them.
+
+        Define it beside your model validators, and bulk requests need not ask them row by row; a row that is not
+        True is asked, and gets its error from there. Without it, every row is.
+
+        Args:
+            columns: by feature, the encoded values of shape (n,); missing ones are NaN.
+        """
+        return None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:

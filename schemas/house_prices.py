@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.features import Features, Levels, Unit, iso_date
+from schemas.features import Features, Levels, Mask, Unit, Vector, iso_date
 
 AREA_CODES = (
     *("6", "7", "8", "11", "12", "13", "14", "15", "16", "17", "18", "19", "21", "22", "23"),
@@ -98,3 +100,11 @@ class HouseFeatures(Features):
                 f"{missing}.coordinates_together", "give both latitude and longitude, or neither", {}
             )
         return self
+
+    @classmethod
+    def columns_agree(cls, columns: Mapping[str, Vector]) -> Mask:
+        """`_fields_agree` for many rows at once."""
+        older = columns["effective_age_years"] > columns["age_years"]  # not if the effective age is missing
+        half = np.isnan(columns["latitude"]) != np.isnan(columns["longitude"])
+        agree: Mask = ~(older | half)
+        return agree

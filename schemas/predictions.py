@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
 from schemas.features import Features
 
@@ -41,6 +41,13 @@ class PredictRequest(_Request, Generic[Row]):
     """One row to predict."""
 
     features: Row
+    version: VersionName | None = None
+    routing_key: RoutingKey | None = None
+
+
+class BatchOptions(_Request):
+    """What a request for many rows says beside them."""
+
     version: VersionName | None = None
     routing_key: RoutingKey | None = None
 
@@ -101,3 +108,58 @@ def batch_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
     limited = Field(min_length=1, max_length=max_rows, description="Rows to predict, in the order of the answer")
     fields: dict[str, Any] = {"rows": (list[rows], limited)}  # type: ignore[valid-type]
     return create_model(f"PredictBatchRequest_{rows.__name__}", __base__=base[rows], **fields)
+
+
+def columns_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
+    """The batch request of one model as columns. It checks that they are lists with the right names, nothing of their
+    cells: whether rows are right is said of rows (serving/bulk_bodies.py).
+
+    Args:
+        rows: the model's feature class.
+        max_rows: most rows that one request may hold.
+    """
+    columns = create_model(
+        f"{rows.__name__}Columns",
+        __base__=_Request,
+        __doc__="A list for each feature, all of the same length. A feature that may be left out of a row may be left "
+        "out here; inside a list, null stands for a value that is not known.",
+        **{name: _column_field(schema, required, max_rows) for name, schema, required in _columns(rows)},
+    )
+    return create_model(
+        f"PredictColumnsRequest_{rows.__name__}",
+        __base__=BatchOptions,
+        __doc__="Many rows to predict as columns, all by the same version.",
+        columns=(columns, Field(description="Rows to predict, column by column")),
+    )
+
+
+def either_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
+    """The batch request in both forms, for the OpenAPI document."""
+    forms: Any = batch_request(rows, max_rows) | columns_request(rows, max_rows)
+    return create_model(f"PredictManyRequest_{rows.__name__}", __base__=_OneOf[forms])
+
+
+Forms = TypeVar("Forms")
+
+
+class _OneOf(RootModel[Forms], Generic[Forms]):
+    """Rows, or the same as columns."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(oneOf=schema.pop("anyOf")))
+
+
+def _columns(rows: type[Features]) -> list[tuple[str, dict[str, Any], bool]]:
+    properties = rows.model_json_schema()["properties"]
+    return [(column.name, properties[column.name], column.required) for column in rows.columns()]
+
+
+def _column_field(cell: dict[str, Any], required: bool, max_rows: int) -> Any:
+    prose = {name: cell[name] for name in ("description", "title") if name in cell}
+    limits: Any = {"minItems": 1, "maxItems": max_rows, "examples": [cell.get("examples", [])[:1]]}
+    kept = {name: value for name, value in cell.items() if name not in (*prose, "default", "examples")}
+    field: Any = (
+        Field(json_schema_extra=limits, **prose)
+        if required
+        else Field(default_factory=list, json_schema_extra=limits, **prose)
+    )
+    return list[Annotated[Any, WithJsonSchema(kept)]], field

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,13 +13,19 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, PredictRequest, batch_request
+from schemas.predictions import BatchPrediction, Prediction, PredictRequest, either_request
 from serving import pages, problems
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
+from serving.bulk_bodies import BulkBodies
 from serving.drain import Drain
 from serving.live_models import LiveModels
 from serving.predictor import Predictor
+
+LARGE_BYTES, LARGE_ROWS = 64 * 1024, 1000
+"""Larger bodies are read, and larger answers written, in a thread: other requests need not wait for it."""
+
+Got = TypeVar("Got")
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
@@ -72,17 +78,18 @@ class Status(BaseModel):
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
     one: Any = PredictRequest[rows]  # type: ignore[valid-type]
-    many: Any = batch_request(rows, max_rows)
+    bodies = BulkBodies(rows, max_rows)
 
     async def predict(http: Request) -> Reply:
         request = _validated(one, http.body)
         return _json(await predictor.predict(request.features, request.version, request.routing_key))
 
     async def predict_batch(http: Request) -> Reply:
-        request = _validated(many, http.body)
-        return _json(await predictor.predict_batch(request.rows, request.version, request.routing_key))
+        bulk = await _aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        answer = await predictor.predict_matrix(*bulk)
+        return Reply(200, [JSON], await _aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json))
 
-    group = "predictions"
+    group, many = "predictions", either_request(rows, max_rows)
     return [
         Endpoint("POST", "/predict", "Predict one row", group, predict, one, Prediction, PREDICT_ERRORS),
         Endpoint(
@@ -164,6 +171,11 @@ def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]
         Endpoint("GET", "/docs", "The API as a page", "about", docs),
         Endpoint("GET", "/", "Landing page", "about", landing),
     ]
+
+
+async def _aside(large: bool, work: Callable[..., Got], *arguments: Any) -> Got:
+    """Do the work, in a thread if it is large."""
+    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 def _validated(model: type[Any], body: bytes) -> Any:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from uuid import uuid4
 
 from preprocessors.encoding import Matrix, RowEncoder
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning
+from schemas.predictions import BatchPrediction, Prediction
 from serving.batch import Results
+from serving.bulk_answers import BulkAnswer, Origin, warnings_of
 from serving.cache import Value
-from serving.cached_answers import Answered, CachedAnswers
+from serving.cached_answers import CachedAnswers
 from serving.live_models import LiveModels, LiveSet
 from serving.loading import LiveVersion
 from serving.router import Choice
 
 logger = logging.getLogger(__name__)
+
+MOST_CACHED_ROWS = 256
+"""A request with more rows leaves the cache alone, which would cost it as much time as it saves (docs/architecture.md),
+and would throw out what single rows come back for."""
 
 
 class Predictor:
@@ -44,12 +49,19 @@ class Predictor:
         self, features: Features, version: str | None = None, routing_key: str | None = None
     ) -> Prediction:
         """Predict one row. Raises what `predict_batch` raises."""
-        return (await self._answer([features], version, routing_key))[0]
+        answer = await self.predict_matrix(self._encoder.matrix([features]), version, routing_key)
+        return answer.predictions().predictions[0]
 
     async def predict_batch(
         self, rows: Sequence[Features], version: str | None = None, routing_key: str | None = None
     ) -> BatchPrediction:
-        """Predict many rows by one version, in their order.
+        """Predict many rows by one version, in their order. Raises what `predict_matrix` raises."""
+        return (await self.predict_matrix(self._encoder.matrix(rows), version, routing_key)).predictions()
+
+    async def predict_matrix(
+        self, matrix: Matrix, version: str | None = None, routing_key: str | None = None
+    ) -> BulkAnswer:
+        """Predict encoded rows (n, n_features), n at least 1, by one version, in their order.
 
         Raises:
             NotReady: no version is live yet.
@@ -58,7 +70,18 @@ class Predictor:
             Overloaded: too many rows wait already.
             TimedOut: no answer before the deadline.
         """
-        return BatchPrediction(predictions=await self._answer(rows, version, routing_key))
+        live = self._live.now()  # one look: a swap in between must not mix versions
+        choice = live.routes.choose(version, routing_key, matrix.data)
+        chosen = live.versions[choice.version]
+        self._mirror(live, chosen, matrix)
+        origin = _origin(chosen, choice)
+        if self._cache is None or len(matrix) > MOST_CACHED_ROWS:
+            answer = BulkAnswer.computed(origin, await chosen.runner.submit(matrix))
+        else:
+            found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
+            answer = BulkAnswer.answered(origin, found)
+        _log_strange(answer)
+        return answer
 
     async def close(self) -> None:
         """Let the cache and what is mirrored go."""
@@ -66,20 +89,6 @@ class Predictor:
             task.cancel()
         if self._cache is not None:
             await self._cache.close()
-
-    async def _answer(self, rows: Sequence[Features], version: str | None, routing_key: str | None) -> list[Prediction]:
-        live = self._live.now()  # one look: a swap in between must not mix versions
-        matrix = self._encoder.matrix(rows)
-        choice = live.routes.choose(version, routing_key, matrix.data)
-        chosen = live.versions[choice.version]
-        self._mirror(live, chosen, matrix)
-        if self._cache is None:
-            values = await _compute(chosen, matrix, range(len(rows)))
-            answered = Answered(values, [False] * len(values))
-        else:
-            answered = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
-        _log_strange(chosen, answered.values)
-        return _predictions(chosen, choice, answered)
 
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:
         """Hand the rows to the shadow versions, unless there is other work to do."""
@@ -109,40 +118,21 @@ async def _compute(chosen: LiveVersion, matrix: Matrix, rows: Sequence[int]) -> 
 
 
 def _values(results: Results) -> list[Value]:
-    warnings: dict[int, list[PredictionWarning]] = {}
-    for found in results.strange:
-        warning = PredictionWarning(code=found.code, feature=found.feature, message=found.message)
-        warnings.setdefault(found.row, []).append(warning)
+    warnings = warnings_of(results)
     nothing: list[float | None] = [None] * len(results.value)
     low, high = results.low or nothing, results.high or nothing
     ends = zip(results.value, low, high, strict=True)
     return [Value(*numbers, tuple(warnings.get(row, ()))) for row, numbers in enumerate(ends)]
 
 
-def _predictions(chosen: LiveVersion, choice: Choice, answered: Answered) -> list[Prediction]:
-    model, part = chosen.bundle.manifest.model, chosen.bundle.manifest.interval
-    return [
-        Prediction(
-            prediction=value.prediction,
-            interval=None
-            if part is None or value.low is None or value.high is None
-            else Interval(low=value.low, high=value.high, coverage=part.coverage),
-            model=model,
-            version=choice.version,
-            variant=choice.variant,
-            warnings=list(value.warnings),
-            prediction_id=uuid4().hex,
-            cached=cached,
-        )
-        for value, cached in zip(answered.values, answered.cached, strict=True)
-    ]
+def _origin(chosen: LiveVersion, choice: Choice) -> Origin:
+    manifest = chosen.bundle.manifest
+    coverage = None if manifest.interval is None else manifest.interval.coverage
+    return Origin(manifest.model, choice.version, choice.variant, coverage)
 
 
-def _log_strange(chosen: LiveVersion, values: Sequence[Value]) -> None:
+def _log_strange(answer: BulkAnswer) -> None:
     """One line a request, with counts by feature: the values themselves stay out of the log."""
-    counts: dict[str, int] = {}
-    for value in values:
-        for warning in value.warnings:
-            counts[warning.feature] = counts.get(warning.feature, 0) + 1
+    counts = Counter(warning.feature for found in answer.warnings.values() for warning in found)
     if counts:
-        logger.warning("features unlike training", extra={"version": chosen.name, "features": counts})
+        logger.warning("features unlike training", extra={"version": answer.origin.version, "features": dict(counts)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -55,7 +56,13 @@ def from_validation(error: ValidationError) -> PlumblineError:
     if count == 1 and details[0]["type"] == "json_invalid":
         reason = str(details[0].get("ctx", {}).get("error", "it cannot be parsed"))
         return MalformedJson(f"The body is not valid JSON: {reason}.")
-    listed = [_field_error(dict(detail)) for detail in details[:MAX_FIELD_ERRORS]]
+    return invalid([dict(detail) for detail in details])
+
+
+def invalid(details: Sequence[dict[str, Any]]) -> InvalidInput:
+    """Broken fields, as pydantic describes them (`type`, `loc`, `msg`, `ctx`), as one error."""
+    count = len(details)
+    listed = [_field_error(detail) for detail in details[:MAX_FIELD_ERRORS]]
     more = f"; the first {MAX_FIELD_ERRORS} are listed" if count > MAX_FIELD_ERRORS else ""
     detail = f"{count} field{'s break' if count > 1 else ' breaks'} the schema{more}."
     return InvalidInput(detail, extension={"errors": listed})
@@ -88,7 +95,7 @@ def _field_error(detail: dict[str, Any]) -> FieldError:
     location = list(detail["loc"])
     row = location[1] if location[:1] == ["rows"] and len(location) > 1 else None
     location = location[2:] if row is not None else location
-    location = location[1:] if location[:1] == ["features"] and len(location) > 1 else location
+    location = location[1:] if location[:1] in (["features"], ["columns"]) and len(location) > 1 else location
     field, _, rule = str(detail["type"]).rpartition(".")
     if field:  # a rule across fields names its field itself: "effective_age_years.at_most_age_years"
         location = [field]

@@ -1,0 +1,211 @@
+"""Columns of JSON values to the float matrix, many rows at once, by the rules of the row's class.
+
+Nothing here says that a row is wrong. A row is sure when it keeps every rule and the matrix holds what `RowEncoder`
+would have made of it; any other row must be asked of the class itself, which then takes it or words the error. So
+columns and rows have the same rules and the same errors, and only good rows are fast.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import Annotated, Any, NamedTuple, Protocol
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from preprocessors.encoding import Matrix
+from schemas.features import MISSING, Column, Features, Mask, Unit, Vector, iso_date
+
+EXACT = 2**53
+"""Whole numbers up to this one are exact floats."""
+
+MOST_KNOWN = 50_000
+"""Texts of one column whose codes are remembered."""
+
+Cells = Sequence[Any]
+
+
+class Read(NamedTuple):
+    """Encoded rows (n, n_features), and for each whether it is sure; the values of an unsure row mean nothing."""
+
+    matrix: Matrix
+    sure: Mask
+
+
+class _ReadsCells(Protocol):
+    def read(self, cells: Cells) -> tuple[Vector, Mask]:
+        """The cells as floats, and which of them are surely valid."""
+
+
+class ColumnReader:
+    """Reads the columns of one feature class.
+
+    Args:
+        rows: the feature class.
+    """
+
+    def __init__(self, rows: type[Features]) -> None:
+        self._rows = rows
+        self.defaults = {name: field.default for name, field in rows.model_fields.items()}
+        self._readers = _readers(rows)
+
+    @property
+    def knows(self) -> bool:
+        """Whether the class has only rules that are known here; if not, no row is ever sure."""
+        return self._readers is not None
+
+    def read(self, columns: Mapping[str, Cells], count: int) -> Read:
+        """Encode columns of `count` cells each; one that is absent has its default in every row."""
+        declared = self._rows.columns()
+        matrix = np.full((count, len(declared)), MISSING)
+        if self._readers is None:
+            return Read(matrix, np.zeros(count, dtype=np.bool_))
+        sure = np.ones(count, dtype=np.bool_)
+        for index, (column, reader) in enumerate(zip(declared, self._readers, strict=True)):
+            if column.name in columns:
+                matrix[:, index], valid = reader.read(columns[column.name])
+                sure &= valid
+            else:
+                matrix[:, index] = column.encode(self.defaults[column.name])
+        agree = self._rows.columns_agree({column.name: matrix[:, i] for i, column in enumerate(declared)})
+        return Read(matrix, sure if agree is None else sure & agree)
+
+
+class _Numbers:
+    """Cells of a number or a flag."""
+
+    def __init__(self, kinds: set[type], optional: bool, rules: Sequence[Callable[[Vector], Mask]]) -> None:
+        self._kinds, self._optional, self._rules = kinds, optional, rules
+
+    def read(self, cells: Cells) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, self._kinds)
+        try:
+            values = np.array(cells, dtype=np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
+        except OverflowError:  # a whole number beyond any float
+            fits &= np.array([cell is None or abs(cell) <= EXACT for cell in cells])
+            values = np.array([cell if fit else None for cell, fit in zip(cells, fits, strict=True)], dtype=np.float64)
+        valid = np.abs(values) <= EXACT
+        with np.errstate(invalid="ignore"):  # an infinity breaks the line above already
+            for rule in self._rules:
+                valid &= rule(values)
+        if self._optional:
+            missing = np.isnan(values)
+            if missing.sum() != cells.count(None):  # a NaN that was sent is no missing value
+                fits &= np.array([cell is None or cell == cell for cell in cells])
+            valid |= missing
+        return values, valid & fits
+
+
+class _Texts:
+    """Cells of a category or a date: each text is asked of pydantic once."""
+
+    def __init__(self, column: Column, adapter: TypeAdapter[Any], optional: bool) -> None:
+        self._encode, self._adapter, self._optional = column.encode, adapter, optional
+        self._codes: dict[str | None, float] = {}
+
+    def read(self, cells: Cells) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, {str, NoneType} if self._optional else {str})
+        known = self._known(set(cells))
+        codes = list(map(known.get, cells))
+        if None in codes:
+            fits &= np.array([code is not None for code in codes])
+        return np.array(codes, dtype=np.float64), fits
+
+    def _known(self, texts: set[str | None]) -> Mapping[str | None, float]:
+        """The codes of all known texts, which now hold those of these texts that are valid."""
+        known = self._codes
+        learned = self._learned(texts - known.keys())
+        if learned:
+            known = known | learned  # a new dict: another thread may be reading the old one
+            self._codes = known if len(known) <= MOST_KNOWN else {}
+        return known
+
+    def _learned(self, texts: set[str | None]) -> dict[str | None, float]:
+        learned: dict[str | None, float] = {}
+        for text in texts:
+            try:
+                learned[text] = self._encode(self._adapter.validate_json(json.dumps(text)))
+            except ValidationError:
+                continue  # its row will be asked, and gets the error in its place
+        return learned
+
+
+def _of_kinds(cells: Cells, kinds: set[type]) -> tuple[list[Any], Mask]:
+    """The cells, None for those of another type, and which are of these types. True is no number: types are exact."""
+    if kinds.issuperset(map(type, cells)):
+        return list(cells), np.ones(len(cells), dtype=np.bool_)
+    fits = [type(cell) in kinds for cell in cells]
+    return [cell if fit else None for cell, fit in zip(cells, fits, strict=True)], np.array(fits)
+
+
+def _readers(rows: type[Features]) -> list[_ReadsCells] | None:
+    """A reader for each column, or None when the class has a rule that is not known here."""
+    if not _only_known_hooks(rows):
+        return None
+    readers = [_reader(rows, column, rows.model_fields[column.name]) for column in rows.columns()]
+    known = [reader for reader in readers if reader is not None]
+    return known if len(known) == len(readers) else None
+
+
+def _only_known_hooks(rows: type[Features]) -> bool:
+    hooks = rows.__pydantic_decorators__
+    known = all(hook.func is iso_date and hook.info.mode == "before" for hook in hooks.field_validators.values())
+    own = {name for cls in rows.mro()[: rows.mro().index(BaseModel)] for name in vars(cls)}
+    foreign = hooks.root_validators or hooks.validators or own & {"__init__", "__get_pydantic_core_schema__"}
+    return known and not foreign and rows.__pydantic_post_init__ is None and _agreement_is_whole(rows)
+
+
+def _agreement_is_whole(rows: type[Features]) -> bool:
+    """Whether `columns_agree` speaks for every rule across fields: none was added or changed in a class below it."""
+    family = rows.mro()
+    speaker = next(i for i, cls in enumerate(family) if "columns_agree" in vars(cls))
+    rules = rows.__pydantic_decorators__.model_validators.keys()
+    below = {name for cls in family[:speaker] for name in vars(cls)}
+    return not rules if family[speaker] is Features else not rules & below
+
+
+def _reader(rows: type[Features], column: Column, field: FieldInfo) -> _ReadsCells | None:
+    if field.alias or field.validation_alias or field.default_factory is not None or field.validate_default:
+        return None
+    optional = NoneType in getattr(field.annotation, "__args__", ())
+    if column.kind in ("category", "date"):
+        hooks = rows.__pydantic_decorators__.field_validators.values()
+        before = [BeforeValidator(iso_date)] if any(column.name in hook.info.fields for hook in hooks) else []
+        adapter: TypeAdapter[Any] = TypeAdapter(
+            Annotated[field.annotation, Field(), *field.metadata, *before],  # type: ignore[arg-type]
+            config=rows.model_config,
+        )
+        return _Texts(column, adapter, optional)
+    rules = [_rule(part) for part in field.metadata if not isinstance(part, Unit)]
+    known = [rule for rule in rules if rule is not None]
+    kinds = _kinds(column, field) | ({NoneType} if optional else set())
+    return _Numbers(kinds, optional, known) if len(known) == len(rules) else None
+
+
+def _kinds(column: Column, field: FieldInfo) -> set[type]:
+    """The Python types that JSON's values have for a number or a flag: a float may be written without a point."""
+    if column.kind == "flag":
+        return {bool}
+    plain = {field.annotation, *getattr(field.annotation, "__args__", ())}
+    return {int, float} if float in plain else {int}
+
+
+def _rule(limit: Any) -> Callable[[Vector], Mask] | None:
+    """A limit as a vectorised rule; None for one that is not known. A NaN keeps no rule."""
+    match limit:
+        case Ge(ge=int() | float() as bound) if abs(bound) <= EXACT:
+            return lambda values: values >= bound
+        case Gt(gt=int() | float() as bound) if abs(bound) <= EXACT:
+            return lambda values: values > bound
+        case Le(le=int() | float() as bound) if abs(bound) <= EXACT:
+            return lambda values: values <= bound
+        case Lt(lt=int() | float() as bound) if abs(bound) <= EXACT:
+            return lambda values: values < bound
+        case MultipleOf(multiple_of=int() | float() as step) if 0 < step <= EXACT:
+            # pydantic forgives a little rounding; what is exact is sure, the rest is asked
+            return lambda values: np.fmod(values, step) == 0
+    return None
