@@ -81,24 +81,39 @@ def _cost(results: Results) -> str:
 
 
 def _ratios(results: Results) -> str:
-    if OURS not in results["servers"]:
-        return ""
     columns = figures.connections(results)
-    rows = []
-    for name, server in results["servers"].items():
-        if name not in (OURS, "hits", "misses"):
-            values = [figures.ratio(results, OURS, name, count) for count in columns]
-            tails = [figures.ratio(results, OURS, name, count, "p99_ms") for count in columns]
-            pairs = zip(values, tails, strict=True)
-            rows.append([server["title"], *(f"{number(value, 2)} / {number(tail, 2)}" for value, tail in pairs)])
+    head = ["", *map(str, columns)]
     to_floor = [
         [server["title"], *(number(figures.ratio(results, name, FLOOR, count), 3) for count in columns)]
         for name, server in results["servers"].items()
         if name != FLOOR
     ]
-    head = ["", *map(str, columns)]
-    ours = f"## This service against the others: throughput / p99, by connections\n\n{table(head, rows)}"
-    return f"{ours}\n\n## Throughput as a share of the floor, by connections\n\n{table(head, to_floor)}"
+    floor = f"## Throughput as a share of the floor, by connections\n\n{table(head, to_floor)}"
+    others = [name for name in results["servers"] if name not in (OURS, "hits", "misses")]
+    if OURS not in results["servers"] or not others:
+        return floor
+    rows = [
+        [results["servers"][name]["title"], *(_against(results, name, count) for count in columns)] for name in others
+    ]
+    costs = [[results["servers"][name]["title"], *_cost_against(results, name, columns)] for name in others]
+    cost_head = ["", *(f"CPU at {count}" for count in columns), "start", "workers' memory"]
+    return (
+        f"{floor}\n\n## This service divided by the others: throughput / p99, by connections\n\n{table(head, rows)}"
+        f"\n\n## This service divided by the others: cost\n\n{table(cost_head, costs)}"
+    )
+
+
+def _against(results: Results, name: str, count: int) -> str:
+    both = (figures.ratio(results, OURS, name, count, key) for key in ("per_second", "p99_ms"))
+    return " / ".join(number(value, 2) for value in both)
+
+
+def _cost_against(results: Results, name: str, columns: Sequence[int]) -> list[str]:
+    cells = [number(figures.ratio(results, OURS, name, count, "cpu_us"), 3) for count in columns]
+    for path in (("ready_seconds",), ("memory_mib", "workers")):
+        ours, other = (figures.of_round(results, one, *path) for one in (OURS, name))
+        cells.append(number(ours / other if ours and other else None, 2))
+    return cells
 
 
 def _cache(results: Results) -> str:
