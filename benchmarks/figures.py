@@ -30,6 +30,13 @@ def failures(results: Results, name: str) -> int:
     return sum(int(load["failures"]) for one in rounds for load in one["loads"].values())
 
 
+def others(results: Results) -> tuple[float, float]:
+    """Median and largest share of the server's core that other processes took while something was measured."""
+    rounds = [one for server in results["servers"].values() for one in server["rounds"]]
+    found = [float(load.get("others", 0.0)) for one in rounds for load in one["loads"].values()]
+    return (median(found), max(found)) if found else (0.0, 0.0)
+
+
 def of_round(results: Results, name: str, *path: str) -> float | None:
     """The median over the rounds of a figure that does not hang on the connections."""
     found = []

@@ -19,11 +19,13 @@ from benchmarks.contestants import Contestant, Prices, base_environment
 from benchmarks.figures import IN_PROCESS, IN_PROCESS_PUBLISHED, Results
 from benchmarks.load import Load, Target
 from benchmarks.material import BULK_SIZES, Material
-from benchmarks.running import EQUAL_TO, LOAD_CORE, SERVER_CORE, Running, serve
+from benchmarks.running import EQUAL_TO, LOAD_CORE, SERVER_CORE, Running, core_seconds, serve
 from tests.served import ROOT
 
 WARM_UP_CONNECTIONS = 16
 BULK_SECONDS = 60
+MUCH = 0.05
+"""Share of the server's core from which on others disturb the measurement."""
 ROWS_A_RUN = 1_000_000
 """More than one run sends."""
 
@@ -59,11 +61,12 @@ def one_round(
     load.run(script, target, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE, 0)
     loads = {}
     for number, connections in enumerate(options.connections, 1):
-        before = running.cpu_seconds()
+        before, busy = running.cpu_seconds(), core_seconds()
         seen = load.run(script, target, connections, options.seconds, LOAD_CORE, number * ROWS_A_RUN)
         spent = running.cpu_seconds() - before
         _check_cache(contestant, seen)
-        cpu = {"cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
+        others = max(core_seconds() - busy - spent, 0.0) / seen.seconds
+        cpu = {"others": others, "cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
         loads[str(connections)] = {**asdict(seen), **cpu}
     return {"ready_seconds": running.ready_seconds, "memory_mib": running.memory_mib(), "loads": loads}
 
@@ -81,7 +84,9 @@ def _line(number: int, name: str, found: dict[str, Any]) -> str:
     seen = [f"{count}: {one['per_second']:,.0f}/s {one['p50_ms']:.2f}/{one['p99_ms']:.1f} ms" for count, one in loads]
     failed = sum(one["failures"] for _, one in loads)
     problem = f"  FAILURES: {failed}" if failed else ""
-    return f"round {number} {name}: {', '.join(seen)}{problem}"
+    others = max(one["others"] for _, one in loads)
+    disturbed = f"  (others took up to {others:.0%} of the server's core)" if others > MUCH else ""
+    return f"round {number} {name}: {', '.join(seen)}{problem}{disturbed}"
 
 
 def bulk(

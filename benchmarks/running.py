@@ -56,6 +56,12 @@ class Running:
         return {"arbiter": arbiter, "workers": workers} if below else {"arbiter": 0, "workers": arbiter}
 
 
+def core_seconds() -> float:
+    """Busy time of the server's core so far, whoever used it."""
+    spent = psutil.cpu_times(percpu=True)[SERVER_CORE]
+    return float(sum(spent) - spent.idle - spent.iowait - spent.guest - spent.guest_nice)
+
+
 @contextmanager
 def serve(contestant: Contestant, material: Material) -> Iterator[Running]:
     """Start a server on its core with its own port and BENTOML_HOME, check its answers, and end it afterwards.

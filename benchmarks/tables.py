@@ -30,13 +30,16 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
 
 def _head(results: Results) -> str:
     options = results["options"]
+    usual, worst = figures.others(results)
     return (
         "# Benchmarks\n\n"
         "Written by `make bench`; [results.json](results.json) has every round. One row per request, JSON, validated, "
         "keep-alive; the server on one core, wrk on another. Everybody serves the reference model (10 scaled numbers, "
         "2 one-hot categories, 200 trees of depth 6) and was checked to give its answers before it was measured; "
         '"published model" is the house-price model with its intervals. '
-        f"Medians of {options['rounds']} interleaved rounds of {options['seconds']} s.\n\n"
+        f"Medians of {options['rounds']} interleaved rounds of {options['seconds']} s. "
+        f"While they ran, other processes took {usual:.0%} of the server's core (median; at worst {worst:.0%}): "
+        "with more than a few percent, run it again on a quiet machine.\n\n"
         "![Throughput and tail latency](benchmarks.svg)"
     )
 

@@ -31,7 +31,7 @@ RESULT {"requests": 1200, "microseconds": 2000000, "p50": 1500.0, "p99": 9000.0,
 
 def measured(per_second: list[float], p99_ms: float = 5.0) -> dict[str, Any]:
     """A server of results.json, measured at 64 connections."""
-    one = {"p50_ms": 1.0, "p99_ms": p99_ms, "failures": 1, "cpu_us": 100.0}
+    one = {"p50_ms": 1.0, "p99_ms": p99_ms, "failures": 1, "cpu_us": 100.0, "others": 0.25}
     rounds = [
         {
             "ready_seconds": 2.0,
@@ -98,6 +98,7 @@ def test_the_page_names_figures_ratios_and_what_is_absent() -> None:
     assert "| a server | 1,200 | 3 |" in page
     assert "| a server | 0.500 |" in page
     assert "| plumbline: records | 100 | 0.50 |" in page
+    assert "took 25% of the server's core" in page
     assert "MLServer: cannot be installed" in page
 
 
