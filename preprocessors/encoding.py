@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +22,28 @@ class RowEncoder:
     """
 
     def __init__(self, rows: type[Features]) -> None:
-        self._columns = [(column.name, column.encode) for column in rows.columns()]
+        columns = rows.columns()
+        self._names = [column.name for column in columns]
+        # numpy turns numbers, flags and None into floats by itself, and faster
+        self._coded = [(i, column.encode) for i, column in enumerate(columns) if column.kind in ("category", "date")]
 
     def values(self, row: Features) -> list[float]:
         """One row as floats, shape (n_features,)."""
-        return [encode(getattr(row, name)) for name, encode in self._columns]
+        values: list[float] = self.matrix([row])[0].tolist()
+        return values
 
     def matrix(self, rows: Sequence[Features]) -> Matrix:
         """Many rows as a float matrix of shape (n_rows, n_features)."""
-        encoded = np.array([self.values(row) for row in rows], dtype=np.float64)
-        return encoded.reshape(len(rows), len(self._columns))
+        encoded = np.array([self._raw(row) for row in rows], dtype=np.float64)
+        # + 0.0 turns -0.0 into 0.0, so that equal rows have equal canonical bytes
+        return encoded.reshape(len(rows), len(self._names)) + 0.0
+
+    def _raw(self, row: Features) -> list[Any]:
+        fields = row.__dict__
+        values = [fields[name] for name in self._names]
+        for i, encode in self._coded:
+            values[i] = encode(values[i])
+        return values
 
 
 def canonical(values: Sequence[float]) -> bytes:
