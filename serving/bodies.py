@@ -37,16 +37,18 @@ async def read_json(scope: Scope, receive: Receive, max_bytes: int, timeout_seco
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:
-    body = b""
+    parts, size = list[bytes](), 0  # joined once: adding part after part would copy a large body over and over
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        body += bytes(message.get("body", b""))
-        if len(body) > max_bytes:
+        part = bytes(message.get("body", b""))
+        parts.append(part)
+        size += len(part)
+        if size > max_bytes:
             raise _too_large(max_bytes)
         if not message.get("more_body", False):
-            return body
+            return part if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(max_bytes: int) -> TooLarge:
