@@ -27,8 +27,8 @@ from serving.router import Choice
 logger = logging.getLogger(__name__)
 
 MOST_CACHED_ROWS = 256
-"""A request with more rows leaves the cache alone, which would cost it as much time as it saves (docs/architecture.md),
-and would throw out what single rows come back for."""
+"""A request with more rows leaves the cache alone: it would hold up the event loop, throw out what single rows come
+back for, and pay only when a fifth of the rows were asked before (docs/architecture.md)."""
 
 
 class Predictor:
