@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httptools
 import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from schemas.errors import BadRequest, HeadTooLarge, PlumblineError
 from serving import problems
@@ -39,6 +39,7 @@ class Connection(HttpToolsProtocol):
     """Longest that the end of the process waits for connections, unless the command line says otherwise."""
 
     _data = b""
+    _running: RequestResponseCycle | None = None
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
@@ -69,7 +70,15 @@ class Connection(HttpToolsProtocol):
         for timer in (self._head_timer, self._reader_timer):
             if timer is not None:
                 timer.cancel()
+        if self._running is not None:  # uvicorn tells the last of pipelined requests only, and this one would write
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """A request starts."""
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,6 +76,17 @@ class Wire:
             name, _, value = each.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
         return Answer(int(line.split()[1]), headers, self._file.read(int(headers.get("content-length", 0))))
+
+    def ends_unread(self) -> None:
+        """Wait, without reading a byte, until the server resets the connection.
+
+        Raises:
+            TimeoutError: it does not.
+        """
+        watch = select.poll()
+        watch.register(self._socket, 0)  # errors and hang-ups are always told
+        if not watch.poll(1000 * DEADLINE_SECONDS):
+            raise TimeoutError
 
     def ends(self) -> bool:
         """Whether the server closes without another byte; waits for it."""
