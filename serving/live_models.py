@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ctypes
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from registry.bundle import ModelDefinition
@@ -31,6 +31,10 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 2.0, 60.0
 """Pause before a plan that could not be followed is tried again; it doubles each time."""
 
 
+OpensVersion = Callable[[ModelDefinition, str, Demands], Awaitable[LiveVersion]]
+"""Loads a version and lets it prove itself; raises what `serving.loading.load` raises."""
+
+
 class LiveSet(NamedTuple):
     """All that a request needs to know of what is live. Replaced as a whole, never changed."""
 
@@ -40,7 +44,7 @@ class LiveSet(NamedTuple):
 
 
 class LiveModels:
-    """Follows the plan of one model. For one event loop; loading happens in threads.
+    """Follows the plan of one model. For one event loop; loading happens in threads, or where `open_version` says.
 
     Args:
         definition: which model.
@@ -50,6 +54,7 @@ class LiveModels:
 
     def __init__(self, definition: ModelDefinition, watcher: Watcher, demands: Demands) -> None:
         self.definition = definition
+        self.open_version: OpensVersion = _open_here
         self.swaps = 0
         self.refusals: dict[str, int] = {}
         self.problem: str | None = f"{definition.name} is being loaded"
@@ -119,7 +124,7 @@ class LiveModels:
             if name in wanted:
                 continue
             try:
-                wanted[name] = await asyncio.to_thread(load, self.definition, name, self._demands)
+                wanted[name] = await self.open_version(self.definition, name, self._demands)
             except Exception as error:  # whatever a version does, it must not end the following of the plan
                 refused = error if isinstance(error, RegistryError) else _unexpected(name, error)
                 self.refusals[refused.reason] = self.refusals.get(refused.reason, 0) + 1
@@ -147,6 +152,10 @@ class LiveModels:
             reason = error.reason if error else ""
             logger.error(problem, extra={"model": self.definition.name, "reason": reason})
         self.problem = problem
+
+
+async def _open_here(definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:
+    return await asyncio.to_thread(load, definition, version, demands)
 
 
 def _unexpected(version: str, error: Exception) -> BundleRefused:

@@ -15,6 +15,7 @@ from registry.errors import OverMemory, TooSlow
 from serving.batch import BatchComputer
 from serving.cache import RowKeys
 from serving.runner import Runner, RunnerLimits, SubmitsRows
+from serving.settings import Settings
 
 WARM_UP_CALLS = 20
 """Calls whose fastest half is timed: the first ones pay for caches and lazy imports."""
@@ -48,6 +49,12 @@ class LiveVersion:
     def name(self) -> str:
         """The version's name."""
         return self.bundle.version
+
+
+def demands_of(settings: Settings) -> Demands:
+    """What the settings ask of every version."""
+    limits = RunnerLimits(settings.max_batch_rows, settings.max_waiting_rows, settings.request_timeout_seconds)
+    return Demands(settings.slowest_row_ms / 1000, settings.memory_limit_mb << 20, limits)
 
 
 def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:

@@ -19,6 +19,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes; each holds every live version")
+    runner: Literal["local", "service"] = Field(
+        default="local",
+        description="Where models compute: `local`, in every worker, or `service`, in one process of its own, for "
+        "models too large to hold in each",
+    )
     model_version: str = Field(
         default="latest",
         min_length=1,

@@ -19,10 +19,10 @@ from serving.drain import Drain
 from serving.endpoints import about_endpoints, prediction_endpoints, probe_endpoints, rollout_endpoints
 from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
-from serving.loading import Demands
+from serving.loading import demands_of
 from serving.openapi import document
 from serving.predictor import Predictor
-from serving.runner import RunnerLimits
+from serving.remote import RemoteVersions
 from serving.settings import Settings
 
 
@@ -38,9 +38,8 @@ class Engine:
         self.definition, self.settings = definition, settings
         self.first_version = settings.model_version
         file = plan_file(definition.name, settings.rollout_plan)
-        limits = RunnerLimits(settings.max_batch_rows, settings.max_waiting_rows, settings.request_timeout_seconds)
-        demands = Demands(settings.slowest_row_ms / 1000, settings.memory_limit_mb << 20, limits)
-        self.live = LiveModels(definition, Watcher(file, self._first_plan), demands)
+        self.live = LiveModels(definition, Watcher(file, self._first_plan), demands_of(settings))
+        self._remote: RemoteVersions | None = None
         self.predictor = Predictor(self.live, open_cache(settings))
         self.drain = Drain(settings.drain_seconds)
         self.admin = Admin(self.live, file, settings.admin_token)
@@ -55,9 +54,16 @@ class Engine:
         written = orjson.dumps(document(name, table))
         return FrontDoor(table, platform, self.settings, self.drain)
 
-    def start(self) -> None:
-        """Begin to follow the plan. Call it inside the running event loop."""
+    def start(self, runner_service: Any = None) -> None:
+        """Begin to follow the plan. Call it inside the running event loop.
+
+        Args:
+            runner_service: what `bentoml.depends()` gives when models live in the runner service, else None.
+        """
         self.drain.install()
+        if runner_service is not None:
+            self._remote = RemoteVersions(runner_service)
+            self.live.open_version = self._remote.open
         self.live.start()
         gc.collect()
         gc.freeze()  # what was imported stays for good: no collection needs to walk through it
@@ -65,6 +71,8 @@ class Engine:
     async def stop(self) -> None:
         """Let everything go."""
         await self.live.stop()
+        if self._remote is not None:
+            await self._remote.close()
         await self.predictor.close()
 
     def _first_plan(self) -> Plan:

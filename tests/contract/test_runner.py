@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ import pytest
 from preprocessors.encoding import Matrix
 from schemas.errors import InferenceFailed, PlumblineError, PreprocessingFailed, Unavailable
 from serving.batch import BatchComputer, Results
+from serving.frames import RemoteCause
+from serving.held_versions import HeldVersions
+from serving.remote import ServiceComputer
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 from tests.fake_model import (
     NOT_A_NUMBER,
@@ -50,10 +54,35 @@ class Implementation(NamedTuple):
     stress_requests: int
 
 
+class DirectLink:
+    """The runner service called without a wire: every byte of it, but no BentoML in between."""
+
+    def __init__(self) -> None:
+        self.held = HeldVersions(lambda salt: BatchComputer(FakeModel(float(salt)), FakeCheck()), LIMITS.max_batch_rows)
+        self._one_at_a_time = threading.Lock()
+
+    def compute(self, frames: list[bytes], seconds: float) -> list[bytes]:
+        """Have calls answered."""
+        assert seconds > 0
+        with self._one_at_a_time:
+            return self.held.answer(frames)
+
+    def hold(self, version: str) -> list[str]:
+        """Have a version held."""
+        return self.held.hold("worker", version)
+
+
+LINK = DirectLink()
+"""One for all: the versions of a test share the service."""
+
+
 IMPLEMENTATIONS = {
+    "service": Implementation(
+        lambda salt: Runner(ServiceComputer(str(salt), LINK, LIMITS.timeout_seconds), LIMITS), stress_requests=40_000
+    ),
     "in_process": Implementation(
         lambda salt: Runner(BatchComputer(FakeModel(salt), FakeCheck()), LIMITS), stress_requests=100_000
-    )
+    ),
 }
 
 
@@ -222,8 +251,8 @@ def _checked(found: Results | BaseException, rows: Matrix, salt: float) -> str:
         assert type(found) in {ERRORS[kind] for kind in kinds & ERRORS.keys()}
         if kinds & {TRANSFORM_RAISES, PREDICT_RAISES}:
             cause = found.__cause__ if isinstance(found, PlumblineError) else None
-            assert isinstance(cause, RowFailed)
-            assert cause.number in rows[:, 0]
+            assert isinstance(cause, RowFailed | RemoteCause)
+            assert float(str(cause).rsplit(" ", 1)[1]) in rows[:, 0]
         return "failed"
     results = answer(found)
     assert results.value == expected(rows, salt)

@@ -14,6 +14,7 @@ WRONG = [
     ("workers", "0", "greater than or equal to 1"),
     ("workers", "65", "less than or equal to 64"),
     ("workers", "two", "valid integer"),
+    ("runner", "elsewhere", "'local' or 'service'"),
     ("model_version", "", "at least 1 character"),
     ("model_version", "x" * 65, "at most 64 characters"),
     ("model_version", "../../etc", "pattern '^[A-Za-z0-9_.-]+$'"),
