@@ -1,6 +1,6 @@
 """Rows a second of a model alone, in this process: what large requests are compared with.
 
-`python -m benchmarks.in_process MODEL SECONDS SIZE...` with BENTOML_HOME set; prints JSON.
+`python -m benchmarks.in_process MODEL ROWS SECONDS SIZE...` with BENTOML_HOME set, ROWS a JSON file; prints JSON.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from registry.bundle import ModelDefinition
 from schemas.house_prices import HouseFeatures
 
 
-def main(definition: ModelDefinition, seconds: float, sizes: list[int]) -> dict[str, float]:
+def main(definition: ModelDefinition, file: Path, seconds: float, sizes: list[int]) -> dict[str, float]:
     """Encoded rows to answers, again and again."""
     bundle = store.open_version(definition)
-    rows = [definition.rows.from_row(row) for row in bundle.golden.rows]
+    rows = [definition.rows.from_row(row) for row in json.loads(file.read_bytes())]
     encoded = RowEncoder(definition.rows).matrix(rows)
     found = {}
     for size in sizes:
@@ -43,5 +44,5 @@ DEFINITIONS = {
 
 
 if __name__ == "__main__":
-    name, seconds, *sizes = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(DEFINITIONS[name], float(seconds), [int(size) for size in sizes])))
+    name, rows, seconds, *sizes = sys.argv[1:]
+    sys.stdout.write(json.dumps(main(DEFINITIONS[name], Path(rows), float(seconds), [int(size) for size in sizes])))

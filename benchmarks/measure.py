@@ -135,7 +135,17 @@ def _refusal(url: str, body: bytes, prices: Prices, expected: list[float]) -> st
 
 
 def _in_process(name: str, material: Material, seconds: float) -> dict[str, float]:
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "benchmarks.in_process", name, str(seconds)]
+    command = [
+        "taskset",
+        "-c",
+        str(SERVER_CORE),
+        sys.executable,
+        "-m",
+        "benchmarks.in_process",
+        name,
+        str(material.folder / "rows.json"),
+        str(seconds),
+    ]
     command += [str(size) for size in BULK_SIZES]
     environment = {**base_environment(), "BENTOML_HOME": str(material.home)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
