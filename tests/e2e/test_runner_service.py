@@ -89,6 +89,8 @@ def test_no_request_is_lost_in_a_swap_and_every_answer_is_that_of_its_version(
 
     answers = asyncio.run(ask_all(served.url, rows, swap))
     assert Counter(answer.status_code for answer in answers) == {200: REQUESTS}
+    while httpx.post(f"{served.url}/predict", json={"features": row}).json()["version"] != second:
+        pass  # until the swap has arrived; the test's own timeout ends this
     folder = served.home / "models" / "house_prices"
     right = {version: right_answers(folder, version, definition, rows) for version in (published, second)}
     seen = Counter(answer.json()["version"] for answer in answers)
