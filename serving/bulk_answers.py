@@ -90,6 +90,23 @@ class BulkAnswer:
             cached=row in self.cached,
         )
 
+    def first_to_json(self, prediction_id: str | None = None) -> bytes:
+        """The bytes of the first row's `Prediction` as JSON."""
+        low, high, coverage = self.low, self.high, self.origin.coverage
+        has_interval = low is not None and high is not None and coverage is not None
+        warnings = self.warnings.get(0)
+        answer = {
+            "prediction": self.value[0],
+            "interval": {"low": low[0], "high": high[0], "coverage": coverage} if has_interval else None,  # type: ignore[index]
+            "model": self.origin.model,
+            "version": self.origin.version,
+            "variant": self.origin.variant,
+            "warnings": [warning.model_dump() for warning in warnings] if warnings else [],
+            "prediction_id": prediction_id or os.urandom(_ID_BYTES).hex(),
+            "cached": 0 in self.cached,
+        }
+        return orjson.dumps(answer)
+
     def to_json(self, ids: Sequence[str] | None = None) -> bytes:
         """The bytes of `predictions(ids)` as JSON."""
         ids = ids or new_ids(len(self.value))

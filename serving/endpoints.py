@@ -82,7 +82,8 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
 
     async def predict(http: Request) -> Reply:
         request = _validated(one, http.body)
-        return _json(await predictor.predict(request.features, request.version, request.routing_key))
+        answer = await predictor.answer([request.features], request.version, request.routing_key)
+        return Reply(200, [JSON], answer.first_to_json())
 
     async def predict_batch(http: Request) -> Reply:
         bulk = await _aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)

@@ -49,14 +49,19 @@ class Predictor:
         self, features: Features, version: str | None = None, routing_key: str | None = None
     ) -> Prediction:
         """Predict one row. Raises what `predict_batch` raises."""
-        answer = await self.predict_matrix(self._encoder.matrix([features]), version, routing_key)
-        return answer.predictions().predictions[0]
+        return (await self.answer([features], version, routing_key)).predictions().predictions[0]
 
     async def predict_batch(
         self, rows: Sequence[Features], version: str | None = None, routing_key: str | None = None
     ) -> BatchPrediction:
         """Predict many rows by one version, in their order. Raises what `predict_matrix` raises."""
-        return (await self.predict_matrix(self._encoder.matrix(rows), version, routing_key)).predictions()
+        return (await self.answer(rows, version, routing_key)).predictions()
+
+    async def answer(
+        self, rows: Sequence[Features], version: str | None = None, routing_key: str | None = None
+    ) -> BulkAnswer:
+        """The same, as it is written to the wire. Raises what `predict_matrix` raises."""
+        return await self.predict_matrix(self._encoder.matrix(rows), version, routing_key)
 
     async def predict_matrix(
         self, matrix: Matrix, version: str | None = None, routing_key: str | None = None

@@ -47,6 +47,7 @@ def test_computed_answers_are_written_as_the_model_writes_them(origin: Origin, f
     answer = BulkAnswer.computed(origin, found)
     ids = new_ids(len(found.value))
     assert answer.to_json(ids) == answer.predictions(ids).model_dump_json().encode()
+    assert answer.first_to_json(ids[0]) == answer.predictions(ids).predictions[0].model_dump_json().encode()
 
 
 @settings(deadline=None, max_examples=300)
