@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
@@ -23,8 +23,7 @@ _WARNINGS = TypeAdapter(list[PredictionWarning])
 _ID_BYTES = 16
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where answers come from, the same for all rows of a request.
 
     Args:
@@ -37,8 +36,7 @@ class Origin:
     coverage: float | None
 
 
-@dataclass(frozen=True)
-class BulkAnswer:
+class BulkAnswer(NamedTuple):
     """The answers to n rows, in their order.
 
     Args:

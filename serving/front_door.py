@@ -88,7 +88,8 @@ class FrontDoor:
             raise
         except Exception as error:
             reply = refuse(_unexpected(error), scope["path"], request_id)
-        logger.debug("request", extra={"path": scope["path"], "status": reply.status})
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("request", extra={"path": scope["path"], "status": reply.status})
         return reply
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:

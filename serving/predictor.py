@@ -138,6 +138,7 @@ def _origin(chosen: LiveVersion, choice: Choice) -> Origin:
 
 def _log_strange(answer: BulkAnswer) -> None:
     """One line a request, with counts by feature: the values themselves stay out of the log."""
+    if not answer.warnings:
+        return
     counts = Counter(warning.feature for found in answer.warnings.values() for warning in found)
-    if counts:
-        logger.warning("features unlike training", extra={"version": answer.origin.version, "features": dict(counts)})
+    logger.warning("features unlike training", extra={"version": answer.origin.version, "features": dict(counts)})
