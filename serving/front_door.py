@@ -93,7 +93,7 @@ class FrontDoor:
         return reply
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        outgoing = _Reshaped(send, scope["path"], request_id)
+        outgoing = _Reshaped(send, request_id)
         try:
             await self._platform(scope, receive, outgoing)
         except Exception as error:
@@ -105,24 +105,24 @@ class FrontDoor:
 class _Reshaped:
     """A `send` that lets good answers through and turns the platform's error answers into ours."""
 
-    def __init__(self, send: Send, path: str, request_id: str) -> None:
-        self._send, self._path, self._request_id = send, path, request_id
-        self._refused: PlumblineError | None = None
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id = send, request_id
+        self._refused = False
         self.started = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             await self._start(message)
-        elif self._refused is None:
+        elif not self._refused:
             await self._send(message)
 
     async def _start(self, message: Message) -> None:
         self.started = True
         if message["status"] >= 400:
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in message["headers"]}
-            self._refused = problems.from_status(message["status"], headers)
+            self._refused = True
             # at once and whole: its own body is dropped, and it may yet raise instead of sending one
-            reply = refuse(self._refused, "other", self._request_id)
+            reply = refuse(problems.from_status(message["status"], headers), "other", self._request_id)
             await send_reply(self._send, reply, self._request_id)
             return
         await self._send({**message, "headers": [*message["headers"], (b"x-request-id", self._request_id.encode())]})

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from registry.errors import BundleRefused, RegistryError
 from schemas.errors import PlumblineError, TimedOut
 from serving.batch import BatchComputer, Results
 from serving.frames import Call, read_call, write_answer
+from serving.loading import as_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class HeldVersions:
                     if version not in self._computers:
                         self._load(worker, version)
             except Exception as error:  # whatever a version does, the service goes on
-                refused = error if isinstance(error, RegistryError) else _unexpected(version, error)
+                refused = as_refusal(version, error, "the runner's log has it")
                 return [refused.reason, str(refused)]
         self._lease(worker, version)
         self._drop_unwanted()
@@ -126,8 +126,3 @@ class HeldVersions:
             logger.info("dropped", extra={"version": version})
         with self._changing:
             self._leases = {key: end for key, end in self._leases.items() if key[1] in wanted}
-
-
-def _unexpected(version: str, error: Exception) -> BundleRefused:
-    logger.error("a version could not be loaded", exc_info=error, extra={"version": version})
-    return BundleRefused(f"version {version} could not be loaded: {type(error).__name__}; the runner's log has it")

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from registry.bundle import ModelDefinition
-from registry.errors import BundleRefused, RegistryError
+from registry.errors import RegistryError
 from registry.plan import Plan
 from registry.rollout import Watcher
 from schemas.errors import NotReady
-from serving.loading import Demands, LiveVersion, load
+from serving.loading import Demands, LiveVersion, as_refusal, load
 from serving.router import Routes, routes
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class LiveModels:
             try:
                 wanted[name] = await self.open_version(self.definition, name, self._demands)
             except Exception as error:  # whatever a version does, it must not end the following of the plan
-                refused = error if isinstance(error, RegistryError) else _unexpected(name, error)
+                refused = as_refusal(name, error, "the log has the cause")
                 self.refusals[refused.reason] = self.refusals.get(refused.reason, 0) + 1
         started_with_nothing = self._live is None or self._live.plan == plan
         if refused is None or (started_with_nothing and plan.stable in wanted):
@@ -156,11 +156,6 @@ class LiveModels:
 
 async def _open_here(definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:
     return await asyncio.to_thread(load, definition, version, demands)
-
-
-def _unexpected(version: str, error: Exception) -> BundleRefused:
-    logger.error("a version could not be loaded", exc_info=error, extra={"version": version})
-    return BundleRefused(f"version {version} could not be loaded: {type(error).__name__}; the log has the cause")
 
 
 def _give_back_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -11,11 +12,13 @@ from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import FeatureCheck
 from registry import store
 from registry.bundle import Bundle, Description, ModelDefinition, ModelVersion
-from registry.errors import OverMemory, TooSlow
+from registry.errors import BundleRefused, OverMemory, RegistryError, TooSlow
 from serving.batch import BatchComputer
 from serving.cache import RowKeys
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 WARM_UP_CALLS = 20
 """Calls whose fastest half is timed: the first ones pay for caches and lazy imports."""
@@ -75,6 +78,14 @@ def prove(definition: ModelDefinition, version: str, demands: Demands) -> Bundle
     _check_speed(bundle, _one_row(definition, bundle), demands.slowest_row_seconds)
     _check_memory(bundle.version, demands.memory_bytes)
     return bundle
+
+
+def as_refusal(version: str, error: Exception, where: str) -> RegistryError:
+    """Whatever loading a version raised, as a refusal; what nobody foresaw is logged, and `where` says so."""
+    if isinstance(error, RegistryError):
+        return error
+    logger.error("a version could not be loaded", exc_info=error, extra={"version": version})
+    return BundleRefused(f"version {version} could not be loaded: {type(error).__name__}; {where}")
 
 
 def computer_of(definition: ModelDefinition, bundle: Bundle) -> BatchComputer:

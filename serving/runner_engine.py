@@ -22,6 +22,13 @@ LOAD_SECONDS = 600
 
 END_POLL_SECONDS = 0.05
 
+LEAN: dict[str, Any] = {
+    "logging": {"access": {"enabled": False}},
+    "tracing": {"excluded_urls": ".*"},
+    "envs": [{"name": "OMP_NUM_THREADS", "value": "1"}],
+}
+"""Options of the BentoML decorator for any service of ours: its own access log and tracing are off."""
+
 
 class RunnerEngine:
     """What the runner service does. Making it does no I/O.
@@ -105,9 +112,7 @@ def runner_options() -> dict[str, Any]:
         "traffic": {"timeout": LOAD_SECONDS},
         # by default the callers' client closes itself every 100 requests, under calls in flight
         "runner_connection": {"max_requests": 10**9, "max_age": 1e9},
-        "logging": {"access": {"enabled": False}},
-        "tracing": {"excluded_urls": ".*"},
-        "envs": [{"name": "OMP_NUM_THREADS", "value": "1"}],
+        **LEAN,
     }
 
 

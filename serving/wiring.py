@@ -23,6 +23,7 @@ from serving.loading import demands_of
 from serving.openapi import document
 from serving.predictor import Predictor
 from serving.remote import RemoteVersions
+from serving.runner_engine import LEAN
 from serving.settings import Settings
 
 
@@ -107,7 +108,5 @@ def platform_options(settings: Settings) -> dict[str, Any]:
     return {
         "workers": settings.workers,
         "traffic": {"timeout": settings.request_timeout_seconds + settings.body_timeout_seconds},
-        "logging": {"access": {"enabled": False}},
-        "tracing": {"excluded_urls": ".*"},
-        "envs": [{"name": "OMP_NUM_THREADS", "value": "1"}],
+        **LEAN,
     }

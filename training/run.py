@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from registry import store
-from registry.bundle import Bundle, ModelVersion
+from registry.bundle import Answers, Bundle, ModelVersion
 from registry.errors import PlanError, RegistryError
 from registry.manifest import DataPart, Manifest
 from registry.rollout import ensure_plan
@@ -67,7 +67,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
 
     with console.status("Evaluating ..."):
         answers = model.predict(model.transform(split.test.raw))
-        metrics = _metrics(recipe, split, model)
+        metrics = _metrics(split, answers)
         slices = slice_figures(split.test.target, answers, recipe.slices(split.test))
         published = _published_figures(recipe, split)
     checks = check(recipe.gate, metrics["model"], metrics["ridge"], published)
@@ -119,7 +119,7 @@ def _publish(console: Console, manifest: Manifest, files: dict[str, bytes]) -> s
     return version
 
 
-def _metrics(recipe: Recipe, split: Split, model: ModelVersion) -> dict[str, Figures]:
+def _metrics(split: Split, answers: Answers) -> dict[str, Figures]:
     test = split.test
     known = Dataset(
         [*split.fit.rows, *split.calibration.rows],
@@ -128,7 +128,6 @@ def _metrics(recipe: Recipe, split: Split, model: ModelVersion) -> dict[str, Fig
             for part in ("raw", "target", "days")
         ),
     )
-    answers = model.predict(model.transform(test.raw))
     return {
         "model": {**figures(test.target, answers.value), **interval_figures(test.target, answers)},
         "ridge": figures(test.target, baselines.ridge(known, test)),
