@@ -11,7 +11,7 @@ import orjson
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
 from registry.rollout import Watcher, default_plan, plan_file
-from serving import connections, logs
+from serving import connections, logs, short_way
 from serving.admin import Admin
 from serving.asgi import App
 from serving.cached_answers import open_cache
@@ -93,8 +93,12 @@ class PlumblineService(bentoml.Service[Any]):
         logs.configure(engine.settings.log_level)
         if self.bento is not None and engine.first_version == "latest":
             engine.first_version = _pinned(self.bento, engine.definition.name)
-        connections.install(engine.settings)
-        return engine.front_door(platform) if is_main else platform
+        if not is_main:
+            connections.install(engine.settings)
+            return platform
+        front_door = engine.front_door(platform)
+        short_way.install(engine.settings, front_door)
+        return front_door
 
 
 def _pinned(bento: Any, model: str) -> str:
