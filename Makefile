@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean proof-swap bench
+.PHONY: help serve train test check format lock clean proof-swap bench flame
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken ver
 bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph into docs/benchmarks (after make bench)
+	@$(BIN)/python -m benchmarks.flame
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
