@@ -25,7 +25,7 @@ def test_every_microsecond_belongs_to_one_layer() -> None:
 
 
 def test_boxes_have_the_width_of_their_share() -> None:
-    image = ElementTree.fromstring(draw(read(TEXT), "A & B"))  # noqa: S314  # written a line above
+    image = ElementTree.fromstring(draw(read(TEXT), "A & B"))  # written a line above
     widths = {group[0].text: float(group[1].get("width", 0)) for group in image.iter("{http://www.w3.org/2000/svg}g")}
     whole = widths["all: 100.0%"]
     assert widths[f"{THREADS}: 38.3%"] / whole == pytest.approx(115 / 300, abs=0.002)
