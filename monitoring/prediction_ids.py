@@ -48,7 +48,7 @@ _SECONDS = 0xFFFFFFFF
 """Cuts a time to 32 bits, good until 2106; a broken clock must not break an answer."""
 
 IdRefusal = Literal["malformed", "forged", "foreign"]
-"""Why a token is not believed: it is no token; it is not signed with our keys; it is ours but its version is unknown."""
+"""Why a token is not believed: it is no token; it is not signed with our keys; it is of a version unknown here."""
 
 
 class IssuedPrediction(NamedTuple):
