@@ -129,8 +129,10 @@ class VersionIds:
         if low is None or high is None:
             rows["low"] = rows["high"] = np.nan
         else:
-            rows["low"] = _rounded_down(np.asarray(low, np.float64))
-            rows["high"] = -_rounded_down(-np.asarray(high, np.float64))
+            floor, ceiling = np.asarray(low, np.float64), np.asarray(high, np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):  # the same arithmetic as for one
+                rows["low"] = np.minimum(floor - np.abs(floor) * _OUTWARDS, _MOST)
+                rows["high"] = np.maximum(ceiling + np.abs(ceiling) * _OUTWARDS, -_MOST)
         return self._signed(rows)
 
     def _signed(self, rows: npt.NDArray[np.void]) -> list[str]:
@@ -214,9 +216,3 @@ def _keyed(key: bytes) -> hashlib.blake2b:
     if not 16 <= len(key) <= 64:
         raise ValueError(f"a signing key has 16 to 64 bytes, not {len(key)}")
     return hashlib.blake2b(digest_size=MAC_BYTES, key=key)
-
-
-def _rounded_down(ends: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """The same arithmetic as for one."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.minimum(ends - np.abs(ends) * _OUTWARDS, _MOST).astype(np.float32)
