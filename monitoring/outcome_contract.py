@@ -60,6 +60,7 @@ class Terms:
         large: an error above this is a large one; infinite where no reference says.
         large_share: most outcomes with a large error, as a share; None: not watched.
         outside_share: most outcomes outside their interval, as a share; None: there are no intervals.
+        promised: share of outcomes that the intervals should hold.
     """
 
     scale: ErrorScale
@@ -67,6 +68,7 @@ class Terms:
     large: float
     large_share: float | None
     outside_share: float | None
+    promised: float | None
 
     @classmethod
     def of(
@@ -88,8 +90,8 @@ class Terms:
         scale = error_scale(link, reference)
         outside = None if promised is None else 1.0 - promised + contract.ignore_below
         if reference is None:
-            return cls(scale, contract.tolerated(scale), math.inf, None, outside)
+            return cls(scale, contract.tolerated(scale), math.inf, None, outside, promised)
         bias = abs(reference.bias) + REFERENCE_BIAS_SLACK * reference.median_error
         unsure = _SURE * math.sqrt(0.25 * 0.75 / reference.rows)
         large_share = 0.25 + max(contract.ignore_below, unsure)
-        return cls(scale, max(contract.tolerated(scale), bias), reference.large_error, large_share, outside)
+        return cls(scale, max(contract.tolerated(scale), bias), reference.large_error, large_share, outside, promised)

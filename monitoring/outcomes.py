@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitoring.outcome_contract import Terms
-from monitoring.outcome_errors import BINS, error_bins, median_absolute_of, median_of
+from monitoring.outcome_errors import BINS, Vector, error_bins, median_absolute_of, median_of
 from monitoring.prediction_ids import NONCE_BYTES, IdReader, IdRefusal, IssuedPrediction
 from schemas.outcomes import RefusalReason
 
@@ -134,13 +134,29 @@ class Judge:
 
 def _counted(terms: Terms, outcomes: Sequence[_Believed]) -> Counts:
     issued = [outcome.issued for outcome in outcomes]
-    actual = np.array([outcome.actual for outcome in outcomes])
-    low = np.array([math.nan if one.low is None else one.low for one in issued])
-    high = np.array([math.nan if one.high is None else one.high for one in issued])
     nonces = np.frombuffer(b"".join(one.nonce for one in issued), f"<u{NONCE_BYTES}")
-    errors = terms.scale.errors(np.array([one.value for one in issued]), actual, nonces / 2.0**64)
+    return count(
+        terms,
+        predicted=np.array([one.value for one in issued]),
+        actual=np.array([outcome.actual for outcome in outcomes]),
+        low=np.array([math.nan if one.low is None else one.low for one in issued]),
+        high=np.array([math.nan if one.high is None else one.high for one in issued]),
+        draws=nonces / 2.0**64,
+    )
+
+
+def count(terms: Terms, predicted: Vector, actual: Vector, low: Vector, high: Vector, draws: Vector) -> Counts:
+    """What outcomes that are not absurd add to the counts of their version, shape (SLOTS,).
+
+    Args:
+        terms: of the version.
+        predicted, actual: shape (n,), in the target's unit.
+        low, high: intervals, shape (n,); NaN without.
+        draws: uniform on 0 to 1, shape (n,), one for each prediction.
+    """
+    errors = terms.scale.errors(predicted, actual, draws)
     counts = np.zeros(SLOTS, np.int64)
-    counts[OUTCOMES] = len(outcomes)
+    counts[OUTCOMES] = len(errors)
     counts[BELOW] = (errors < -terms.tolerated).sum()
     counts[ABOVE] = (errors > terms.tolerated).sum()
     counts[LARGE] = (np.abs(errors) > terms.large).sum()
