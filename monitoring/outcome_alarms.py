@@ -7,8 +7,9 @@
 
 The monitors see only what summed counts grew by between looks, so it does not matter which worker counted what. A
 change is dated by the snapshot of the counts, of about two for every doubling of age, since which there is most
-evidence. The evidence is held near the line; when it falls to a tenth of it, the alarm clears and the monitor begins
-anew, so false alarms keep their mean distance.
+evidence. When an alarm rings, the evidence for every alternative, also the mildest, is set to where it is held, and
+what comes after must take it away: the alarm clears when a tenth of the line is left, so it neither flutters nor
+outlives its reason. Then the monitor begins anew, and false alarms keep their mean distance.
 """
 
 from __future__ import annotations
@@ -104,7 +105,15 @@ class _Monitor:
     def add(self, grown: Counts, line: float) -> None:
         for share in self.watched:
             share.add(grown)
-            share.detector.hold(line + math.log(_HELD * len(self.watched) * share.detector.alternatives))
+            share.detector.hold(self._most(line, share))
+
+    def insist(self, line: float) -> None:
+        """Fill up the share that made the alarm ring."""
+        found = max(self.watched, key=lambda share: share.detector.evidence)
+        found.detector.fill(self._most(line, found))
+
+    def _most(self, line: float, share: _Watched) -> float:
+        return line + math.log(_HELD * len(self.watched) * share.detector.alternatives)
 
     def began(self, snapshots: Sequence[_Snapshot], totals: Counts) -> _Snapshot:
         """The oldest snapshot since which there is most evidence."""
@@ -174,6 +183,7 @@ class OutcomeMonitor:
 
     def _ring(self, name: MonitorName, monitor: _Monitor, now: float) -> Alarm:
         began = monitor.began(self._snapshots, self._totals)
+        monitor.insist(self._line)
         monitor.base = np.array(began.counts, np.int64)
         alarm = Alarm(
             version=self._version,

@@ -53,6 +53,10 @@ class ShareDetector:
         """
         self.logs = np.minimum(self.logs, most)
 
+    def fill(self, most: float) -> None:
+        """Set the evidence for every alternative to e^most: from here on it says how much is left of a found reason."""
+        self.logs = np.full(len(_STEPS), most)
+
     def forget(self) -> None:
         """Begin anew."""
         self.logs = np.full(len(_STEPS), NOTHING)
