@@ -22,7 +22,7 @@ from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcome_errors import Vector
 from monitoring.outcome_reference import OutcomeReference
 from monitoring.outcomes import SLOTS, Counts, Judge, OutcomeFigures, count
-from monitoring.prediction_ids import IdReader, IdWriter, version_tag
+from monitoring.prediction_ids import IdReader, IdWriter
 from monitoring.seen_ids import SeenIds
 from registry.bundle import Answers, ModelVersion
 from training import fetch
@@ -70,7 +70,10 @@ def first_alarms(terms: Terms, stream: tuple[Vector, Vector, Vector], step: int)
 
 
 def show_false_alarms(console: Console, terms: Terms, streams: int, length: int) -> None:
-    """Streams without a change, and streams at the very edge of what is allowed."""
+    """Streams without a change, and streams at the very edge of what is allowed.
+
+    Beside how many streams rang: outcomes watched for each alarm, which the contract promises to be at least the line.
+    """
     assert terms.large_share is not None
     cases = {
         "nothing changes": (0.0, SPREAD, PROMISED),
@@ -82,12 +85,17 @@ def show_false_alarms(console: Console, terms: Terms, streams: int, length: int)
     for name in ("stream", "bias rang in", "error rang in", "coverage rang in"):
         table.add_column(name)
     for name, (bias, spread, coverage) in cases.items():
-        rng, rang = np.random.default_rng(1), {"bias": 0, "error": 0, "coverage": 0}
-        for _ in range(streams):
-            for monitor in first_alarms(terms, drawn(rng, np.full(length, bias), spread, coverage), 5):
-                rang[monitor] += 1
-        table.add_row(name, *(str(number) for number in rang.values()))
+        rng = np.random.default_rng(1)
+        drawings = (drawn(rng, np.full(length, bias), spread, coverage) for _ in range(streams))
+        rang = [first_alarms(terms, stream, 5) for stream in drawings]
+        table.add_row(name, *(_rarely(rang, monitor, length) for monitor in ("bias", "error", "coverage")))
     console.print(table)
+
+
+def _rarely(rang: list[dict[str, int]], monitor: str, length: int) -> str:
+    alarms = sum(monitor in first for first in rang)
+    watched = sum(first.get(monitor, length) for first in rang)
+    return f"{alarms} (one in {watched / alarms:,.0f})" if alarms else "0"
 
 
 def _spread_at(terms: Terms) -> float:
@@ -151,7 +159,7 @@ class FrozenModel:
 
     def days(self) -> Iterator[tuple[float, list[tuple[str, float]]]]:
         """Each day's outcomes with the moment of their arrival; ids as the service would have written them."""
-        written, answers = IdWriter(b"k" * 32, "house_prices").for_version("frozen"), self.answers
+        written, answers = IdWriter(b"k" * 32, "house_prices", "frozen"), self.answers
         assert answers.low is not None
         assert answers.high is not None
         for day in np.unique(self.later.days):
@@ -167,8 +175,8 @@ def show_real_sales(console: Console) -> None:
     frozen = FrozenModel()
     console.print(f"Frozen at {UNTIL}; its last quarter before: {frozen.reference}")
     with tempfile.TemporaryDirectory() as folder:
-        reader = IdReader([b"k" * 32], {version_tag("house_prices", "frozen"): "frozen"})
-        judge = Judge(reader, SeenIds(Path(folder) / "seen"), {"frozen": frozen.terms})
+        judge = Judge(IdReader([b"k" * 32], "house_prices"), SeenIds(Path(folder) / "seen"))
+        judge.know("frozen", frozen.terms)
         monitor = OutcomeMonitor("frozen", frozen.terms, CONTRACT.threshold)
         totals: Counts = np.zeros(SLOTS, np.int64)
         refused = 0

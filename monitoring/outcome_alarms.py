@@ -19,16 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from monitoring import outcomes
 from monitoring.alarms import Alarm, MonitorName
 from monitoring.outcome_contract import Terms
 from monitoring.outcome_texts import bias_text, cleared_text, coverage_text, error_text
+from monitoring.outcomes import Counts
 from monitoring.share_detector import ShareDetector
-
-Counts = npt.NDArray[np.int64]
 
 _HELD = 2.0
 """The evidence for one alternative is held where it alone makes the statistic this many times the line."""
@@ -155,19 +153,23 @@ class OutcomeMonitor:
         """
         now = self._at = max(now, self._at)
         totals = np.array(totals, np.int64)
-        grown, self._totals = totals - self._totals, totals
+        grown = totals - self._totals
         if (grown < 0).any():
-            self._snapshots = []
-            for monitor in self._monitors.values():
-                monitor.base = totals
+            self._begin_anew(totals)
             return []
         if not grown[outcomes.OUTCOMES]:
             return []
+        self._totals = totals
         self._snapshots = _thinned(
             [*self._snapshots, _Snapshot(at=now, counts=(totals - grown).tolist())], int(totals[outcomes.OUTCOMES])
         )
         changes = [self._judge(name, monitor, grown, now) for name, monitor in self._monitors.items()]
         return [change for change in changes if change is not None]
+
+    def _begin_anew(self, totals: Counts) -> None:
+        self._totals, self._snapshots = totals, []
+        for monitor in self._monitors.values():
+            monitor.base = totals
 
     def _judge(self, name: MonitorName, monitor: _Monitor, grown: Counts, now: float) -> Alarm | None:
         monitor.add(grown, self._line)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import numpy as np
-import numpy.typing as npt
-
 from monitoring.outcome_contract import Terms
-from monitoring.outcomes import LARGE, OUTCOMES, WITH_INTERVAL, OutcomeFigures
-
-Counts = npt.NDArray[np.int64]
+from monitoring.outcomes import LARGE, OUTCOMES, WITH_INTERVAL, Counts, OutcomeFigures
 
 _REMEDY = "Roll back if it began with a rollout; else train on newer data."
 

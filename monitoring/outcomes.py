@@ -7,9 +7,9 @@ up over workers, replicas and time, and every figure and alarm is computed from 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from monitoring.outcome_contract import Terms
 from monitoring.outcome_errors import BINS, Vector, error_bins, median_absolute_of, median_of
 from monitoring.prediction_ids import NONCE_BYTES, IdReader, IdRefusal, IssuedPrediction
+from monitoring.seen_ids import SeenIds
 from schemas.outcomes import RefusalReason
 
 Counts = npt.NDArray[np.int64]
@@ -36,13 +37,6 @@ _ID_MESSAGES: dict[IdRefusal, str] = {
     "forged": "was not signed with a key of this service",
     "foreign": "belongs to a model or version that this service does not know",
 }
-
-
-class Remembers(Protocol):
-    """Knows which ids were met."""
-
-    def add(self, ids: Sequence[bytes]) -> list[bool]:
-        """Remember ids; for each whether it was new."""
 
 
 @dataclass(frozen=True, order=True)
@@ -69,20 +63,23 @@ class _Believed(NamedTuple):
 
 
 class Judge:
-    """Judges the outcomes of one model.
+    """Judges the outcomes of one model. Safe to use from several threads.
 
     Args:
         reader: of its prediction ids.
         seen: the ids that were met.
-        terms: by version; looked into at every batch. A version without terms is foreign.
         max_age_seconds: predictions that are older are refused; None: none is too old.
     """
 
-    def __init__(
-        self, reader: IdReader, seen: Remembers, terms: Mapping[str, Terms], max_age_seconds: float | None = None
-    ) -> None:
-        self._reader, self._seen, self._terms = reader, seen, terms
+    def __init__(self, reader: IdReader, seen: SeenIds, max_age_seconds: float | None = None) -> None:
+        self._reader, self._seen = reader, seen
+        self._terms: dict[str, Terms] = {}
         self._max_age = math.inf if max_age_seconds is None else max_age_seconds
+
+    def know(self, version: str, terms: Terms) -> None:
+        """Judge outcomes of this version from now on; those of unknown versions are foreign."""
+        self._terms[version] = terms
+        self._reader.know(version)
 
     def judge(self, outcomes: Sequence[tuple[str, float]], now: float) -> Judged:
         """Judge a batch. An id is remembered only if its outcome is accepted, so a mended outcome may come again.
@@ -109,9 +106,6 @@ class Judge:
         return Judged(len(accepted), sorted(refused), self._counts(accepted))
 
     def _why_not(self, issued: IssuedPrediction, actual: float, now: float) -> tuple[RefusalReason, str] | None:
-        terms = self._terms.get(issued.version)
-        if terms is None:
-            return "foreign", f"the prediction_id {_ID_MESSAGES['foreign']}"
         age = now - issued.issued_at
         if age < -CLOCKS_DIFFER_SECONDS:
             return "future", f"the prediction is {-age:,.0f} s in the future; a clock is wrong"
@@ -122,7 +116,7 @@ class Judge:
             )
         if not math.isfinite(actual):
             return "not_a_number", "actual must be a finite number"
-        wrong = terms.scale.absurd(issued.value, actual)
+        wrong = self._terms[issued.version].scale.absurd(issued.value, actual)
         return ("absurd", f"actual {wrong}; check its unit and which prediction it belongs to") if wrong else None
 
     def _counts(self, accepted: Sequence[_Believed]) -> dict[str, Counts]:

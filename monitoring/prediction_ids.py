@@ -16,7 +16,7 @@ import os
 import re
 import struct
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isnan
 from typing import Literal, NamedTuple
 
@@ -62,32 +62,18 @@ class IssuedPrediction(NamedTuple):
     nonce: bytes
 
 
-def version_tag(model: str, version: str) -> bytes:
-    """How a token names model and version, 7 bytes."""
-    return hashlib.blake2b(f"{model}/{version}".encode(), digest_size=TAG_BYTES).digest()
-
-
 class IdWriter:
-    """Makes the ids of one model. Safe to use from several threads and after a fork.
+    """Makes the ids of one version; keep it as long as the version serves. `one` and `many` give the same bytes for the
+    same nonces. Safe to use from several threads and after a fork.
 
     Args:
-        key: signs; 16 to 64 bytes (see monitoring/signing_key.py).
-        model: the model's name.
+        key: signs; 16 to 64 bytes (the first of monitoring/signing_key.py).
+        model, version: their names.
     """
 
-    def __init__(self, key: bytes, model: str) -> None:
-        self._keyed, self._model, self._nonces = _keyed(key), model, _Nonces()
-
-    def for_version(self, version: str) -> VersionIds:
-        """The ids of one version; keep it as long as the version serves."""
-        return VersionIds(self._keyed, version_tag(self._model, version), self._nonces)
-
-
-class VersionIds:
-    """Makes the ids of one version. `one` and `many` give the same bytes for the same nonces."""
-
-    def __init__(self, keyed: hashlib.blake2b, tag: bytes, nonces: _Nonces) -> None:
-        self._copy, self._head, self._nonces = keyed.copy, bytes([FORMAT]) + tag, nonces
+    def __init__(self, key: bytes, model: str, version: str) -> None:
+        self._copy, self._head = _keyed(key).copy, bytes([FORMAT]) + _tag(model, version)
+        self._nonces = _Nonces()
 
     def one(self, value: float, low: float | None, high: float | None, now: float) -> str:
         """The id of one prediction.
@@ -149,16 +135,20 @@ class VersionIds:
 
 
 class IdReader:
-    """Reads ids and believes only what was signed. Holds no state; safe to share.
+    """Reads ids of one model and believes only what was signed. Safe to use from several threads.
 
     Args:
         keys: all that are accepted, each 16 to 64 bytes; the one that signs first, as it is met most often.
-        versions: by tag (`version_tag`), the names of all versions of the model that this service knows, whether they
-            serve now or did so once. It is looked into at every reading, so its owner may add to it.
+        model: its name.
     """
 
-    def __init__(self, keys: Sequence[bytes], versions: Mapping[bytes, str]) -> None:
-        self._copies, self._versions = [_keyed(key).copy for key in keys], versions
+    def __init__(self, keys: Sequence[bytes], model: str) -> None:
+        self._copies, self._model = [_keyed(key).copy for key in keys], model
+        self._versions: dict[bytes, str] = {}
+
+    def know(self, version: str) -> None:
+        """Read this version's ids from now on, whether it serves or did so once."""
+        self._versions[_tag(self._model, version)] = version
 
     def read(self, token: str) -> IssuedPrediction | IdRefusal:
         """What the token says, or why it is not believed."""
@@ -209,6 +199,11 @@ class _Nonces:
 
     def many(self, count: int) -> npt.NDArray[np.void]:
         return np.frombuffer(os.urandom(NONCE_BYTES * count), f"V{NONCE_BYTES}")
+
+
+def _tag(model: str, version: str) -> bytes:
+    """How a token names model and version."""
+    return hashlib.blake2b(f"{model}/{version}".encode(), digest_size=TAG_BYTES).digest()
 
 
 def _keyed(key: bytes) -> hashlib.blake2b:

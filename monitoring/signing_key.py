@@ -11,9 +11,7 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -28,40 +26,18 @@ class SigningKeyRefused(Exception):
     """A key that must not sign; the message says why and what to do, never the key."""
 
 
-@dataclass(frozen=True)
-class SigningKeys:
-    """Keys for IdWriter and IdReader.
+def signing_keys(configured: str | None, folder: Path) -> list[bytes]:
+    """The keys to use, 32 bytes each: the first signs, all verify.
 
     Args:
-        keys: 32 bytes each; the first signs, all verify.
-        lasting: whether other workers, and this one after a restart, have the same keys.
-    """
-
-    keys: Sequence[bytes]
-    lasting: bool
-
-    @property
-    def signs(self) -> bytes:
-        """The key that signs."""
-        return self.keys[0]
-
-    def __repr__(self) -> str:
-        """Without the keys, for logs."""
-        return f"SigningKeys({len(self.keys)} keys, lasting={self.lasting})"
-
-
-def signing_keys(configured: str | None, folder: Path) -> SigningKeys:
-    """The keys to use.
-
-    Args:
-        configured: one secret or several, separated by commas; the first signs, all verify. None: the file's.
+        configured: one secret or several, separated by commas. None: the file's.
         folder: where the file is or will be, `$BENTOML_HOME/plumbline/<model>`.
 
     Raises:
         SigningKeyRefused: a secret has fewer than 32 characters; or the file has, is open to others, or is unreadable.
     """
     if configured is not None:
-        return SigningKeys([_key(secret, "prediction id key") for secret in _secrets(configured)], lasting=True)
+        return _keys(configured, "prediction id key")
     path = folder / FILE
     try:
         if not path.exists():
@@ -72,12 +48,12 @@ def signing_keys(configured: str | None, folder: Path) -> SigningKeys:
             "refused as forged by other workers and after a restart; set a key for all of them",
             *(path, error.strerror),
         )
-        return SigningKeys([secrets.token_bytes(32)], lasting=False)
-    return SigningKeys([_key(secret, str(path)) for secret in _secrets(_content(path))], lasting=True)
+        return [secrets.token_bytes(32)]
+    return _keys(_content(path), str(path))
 
 
-def _secrets(text: str) -> list[str]:
-    return [secret.strip() for secret in text.split(",")]
+def _keys(text: str, origin: str) -> list[bytes]:
+    return [_key(secret.strip(), origin) for secret in text.split(",")]
 
 
 def _key(secret: str, origin: str) -> bytes:

@@ -201,6 +201,18 @@ def test_counts_that_begin_anew_ring_nothing_and_are_gone_on_from() -> None:
     assert "bias" in rung(watch(watched, stream(400, bias=-0.12), start=START + 60 * DAY))
 
 
+def test_a_look_in_the_middle_of_a_write_loses_nothing() -> None:
+    torn, whole, grown = monitor(), monitor(), stream(200, bias=-0.05)
+    totals = np.zeros(SLOTS, np.int64)
+    for at, row in enumerate(grown):
+        half = np.where(np.arange(SLOTS) == OUTCOMES, totals, totals + row)  # the writer has not come to this place yet
+        torn.look(half, START + at)
+        totals += row
+        torn.look(totals, START + at)
+        whole.look(totals, START + at)
+    assert torn.save() == whole.save()
+
+
 def test_a_clock_that_jumps_back_stands_still() -> None:
     watched = monitor()
     watch(watched, stream(200))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from monitoring import outcomes
 from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcome_reference import OutcomeReference, measure
 from monitoring.outcomes import Judge, Judged, OutcomeFigures
-from monitoring.prediction_ids import IdReader, IdWriter, version_tag
+from monitoring.prediction_ids import IdReader, IdWriter
+from monitoring.seen_ids import FILE, SeenIds
 
 KEY = b"k" * 32
 DAY = 86_400.0
@@ -21,34 +22,25 @@ REFERENCE = OutcomeReference(rows=1400, unit=1.0, bias=-0.02, median_error=0.08,
 TERMS = Terms.of("log", REFERENCE, 0.9, OutcomeContract())
 
 
-class Memory:
-    """Ids that were met, in a set."""
-
-    def __init__(self) -> None:
-        self.met: set[bytes] = set()
-
-    def add(self, ids: Sequence[bytes]) -> list[bool]:
-        """As SeenIds."""
-        new = []
-        for name in ids:
-            new.append(name not in self.met)
-            self.met.add(name)
-        return new
+def judge_at(path: Path) -> Judge:
+    """Of versions v1 and v2; outcomes that were met are in the file."""
+    judge = Judge(IdReader([KEY], "houses"), SeenIds(path, buckets=1 << 13), max_age_seconds=900 * DAY)
+    judge.know("v1", TERMS)
+    judge.know("v2", TERMS)
+    return judge
 
 
 @pytest.fixture
-def judge() -> Judge:
-    """Of versions v1 and v2; v3 is known but has no terms."""
-    names = ["v1", "v2", "v3"]
-    reader = IdReader([KEY], {version_tag("houses", name): name for name in names})
-    return Judge(reader, Memory(), {"v1": TERMS, "v2": TERMS}, max_age_seconds=900 * DAY)
+def judge(tmp_path: Path) -> Judge:
+    """With a memory of its own."""
+    return judge_at(tmp_path / FILE)
 
 
 def token(
     value: float = 100.0, low: float | None = 80.0, high: float | None = 120.0, version: str = "v1", now: float = NOW
 ) -> str:
     """The id of a prediction that was made a while ago."""
-    return IdWriter(KEY, "houses").for_version(version).one(value, low, high, now)
+    return IdWriter(KEY, "houses", version).one(value, low, high, now)
 
 
 def reasons(judged: Judged) -> list[tuple[int, str]]:
@@ -71,9 +63,8 @@ def test_an_outcome_is_counted_for_its_version(judge: Judge) -> None:
     ("prediction_id", "actual", "reason"),
     [
         ("nonsense", 100.0, "malformed"),
-        (IdWriter(b"x" * 32, "houses").for_version("v1").one(1.0, None, None, NOW), 100.0, "forged"),
+        (IdWriter(b"x" * 32, "houses", "v1").one(1.0, None, None, NOW), 100.0, "forged"),
         (token(version="v9"), 100.0, "foreign"),
-        (token(version="v3"), 100.0, "foreign"),
         (token(now=NOW + 301), 100.0, "future"),
         (token(now=NOW - 901 * DAY), 100.0, "too_old"),
         (token(), math.nan, "not_a_number"),
@@ -111,6 +102,12 @@ def test_the_same_outcome_twice_is_counted_once(judge: Judge) -> None:
     assert reasons(judge.judge([(same, 110.0)], NOW)) == [(0, "duplicate")]
 
 
+def test_two_workers_count_the_same_outcome_once(tmp_path: Path) -> None:
+    mine, yours, same = judge_at(tmp_path / FILE), judge_at(tmp_path / FILE), token()
+    assert mine.judge([(same, 100.0)], NOW).accepted == 1
+    assert reasons(yours.judge([(same, 100.0)], NOW)) == [(0, "duplicate")]
+
+
 def test_an_absurd_outcome_may_come_again_mended(judge: Judge) -> None:
     same = token()
     assert reasons(judge.judge([(same, 100_000.0)], NOW)) == [(0, "absurd")]
@@ -137,7 +134,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole_and_give_the_figures_of_tr
     draw = np.random.default_rng(1)
     actual = np.exp(draw.normal(13, 0.5, 10_000))
     predicted = actual * np.exp(draw.normal(-0.05, 0.12, 10_000))
-    written = IdWriter(KEY, "houses").for_version("v1")
+    written = IdWriter(KEY, "houses", "v1")
     tokens = written.many(predicted.tolist(), (predicted * 0.85).tolist(), (predicted * 1.2).tolist(), NOW)
     reports = list(zip(tokens, actual.tolist(), strict=True))
     parts = [judge.judge(reports[at : at + 777], NOW).counts["v1"] for at in range(0, 10_000, 777)]

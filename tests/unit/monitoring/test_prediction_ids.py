@@ -20,25 +20,24 @@ from monitoring.prediction_ids import (
     IdReader,
     IdWriter,
     IssuedPrediction,
-    VersionIds,
-    version_tag,
 )
 
 KEY, NEW_KEY = b"k" * 32, b"n" * 32
 NOW = 1_700_000_000.7
-VERSIONS = {version_tag("houses", "v1"): "v1"}
 NORMAL = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 SENSIBLE = NORMAL.filter(lambda number: not 0 < abs(number) < 1e-37)  # float32 has no smaller normal numbers
 
 
-def ids(key: bytes = KEY, model: str = "houses", version: str = "v1") -> VersionIds:
+def ids(key: bytes = KEY, model: str = "houses", version: str = "v1") -> IdWriter:
     """A writer of one version's ids."""
-    return IdWriter(key, model).for_version(version)
+    return IdWriter(key, model, version)
 
 
 def reader(*keys: bytes) -> IdReader:
     """A reader that knows v1 of houses."""
-    return IdReader(keys or [KEY], VERSIONS)
+    knowing = IdReader(keys or [KEY], "houses")
+    knowing.know("v1")
+    return knowing
 
 
 def read(token: str) -> IssuedPrediction:
@@ -81,8 +80,10 @@ def test_one_and_many_write_the_same_bytes_for_the_same_nonces(
         def many(self, count: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
             return np.frombuffer(b"".join(self.one() for _ in range(count)), f"V{NONCE_BYTES}")
 
-    def writer() -> VersionIds:
-        return VersionIds(prediction_ids._keyed(KEY), version_tag("houses", "v1"), Counted())
+    def writer() -> IdWriter:
+        counting = ids()
+        counting._nonces = Counted()
+        return counting
 
     single, bulk = writer(), writer()
     value, low, high = ([row[place] for row in rows] for place in range(3))
@@ -172,7 +173,7 @@ def test_a_token_with_any_character_changed_is_not_believed() -> None:
 
 def test_another_key_is_forged() -> None:
     assert reader().read(ids(NEW_KEY).one(1.0, None, None, NOW)) == "forged"
-    assert IdReader([], VERSIONS).read(ids().one(1.0, None, None, NOW)) == "forged"
+    assert IdReader([], "houses").read(ids().one(1.0, None, None, NOW)) == "forged"
 
 
 @pytest.mark.parametrize(("model", "version"), [("boats", "v1"), ("houses", "v2")])
@@ -180,11 +181,10 @@ def test_our_token_of_another_model_or_version_is_foreign(model: str, version: s
     assert reader().read(ids(KEY, model, version).one(1.0, None, None, NOW)) == "foreign"
 
 
-def test_a_version_that_its_owner_adds_is_known_from_then_on() -> None:
-    known: dict[bytes, str] = {}
-    token, asked = ids().one(1.0, None, None, NOW), IdReader([KEY], known)
+def test_a_version_is_known_from_when_it_is_named() -> None:
+    token, asked = ids().one(1.0, None, None, NOW), IdReader([KEY], "houses")
     assert asked.read(token) == "foreign"
-    known.update(VERSIONS)
+    asked.know("v1")
     assert isinstance(asked.read(token), IssuedPrediction)
 
 
@@ -197,4 +197,4 @@ def test_after_a_rotation_the_old_keys_tokens_are_still_read() -> None:
 @pytest.mark.parametrize("key", [b"", b"short", b"k" * 65])
 def test_a_key_of_the_wrong_length_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match="16 to 64 bytes"):
-        IdWriter(key, "houses")
+        ids(key)

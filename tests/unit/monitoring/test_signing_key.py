@@ -17,15 +17,14 @@ SECRET, OTHER = "s" * 32, "o" * 40
 
 def test_a_configured_key_writes_no_file(tmp_path: Path) -> None:
     keys = signing_keys(SECRET, tmp_path / "home")
-    assert len(keys.keys) == 1
-    assert keys.lasting
+    assert [len(key) for key in keys] == [32]
     assert not (tmp_path / "home").exists()
 
 
 def test_the_first_of_several_signs_and_all_verify(tmp_path: Path) -> None:
     keys = signing_keys(f"{SECRET}, {OTHER}", tmp_path)
-    assert keys.keys == [signing_keys(SECRET, tmp_path).signs, signing_keys(OTHER, tmp_path).signs]
-    assert keys.signs == keys.keys[0] != keys.keys[1]
+    assert keys == signing_keys(SECRET, tmp_path) + signing_keys(OTHER, tmp_path)
+    assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize("configured", ["", "short", f"{SECRET},", f"{SECRET},short", "s" * 31])
@@ -39,7 +38,6 @@ def test_a_made_key_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "plumbline" / "houses"
     first, again = signing_keys(None, folder), signing_keys(None, folder)
     assert first == again
-    assert first.lasting
     assert stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
     assert [path.name for path in folder.iterdir()] == [FILE]
 
@@ -51,7 +49,7 @@ def test_two_homes_have_two_keys(tmp_path: Path) -> None:
 def test_workers_that_start_together_share_one_key(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from monitoring.signing_key import signing_keys; sys.stdin.read(); "
-        "print(signing_keys(None, Path(sys.argv[1])).signs.hex())"
+        "print(signing_keys(None, Path(sys.argv[1]))[0].hex())"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     workers = [
@@ -100,11 +98,5 @@ def test_without_a_place_the_key_stays_in_memory_and_says_what_that_means(
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
         keys = signing_keys(None, tmp_path / "file" / "houses")
-    assert not keys.lasting
     assert "after a restart" in caplog.text
     assert keys != signing_keys(None, tmp_path / "file" / "houses")
-
-
-def test_keys_do_not_show_in_logs(tmp_path: Path) -> None:
-    keys = signing_keys(SECRET, tmp_path)
-    assert str(keys) == repr(keys) == "SigningKeys(1 keys, lasting=True)"
