@@ -22,7 +22,7 @@ from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcome_errors import Vector
 from monitoring.outcome_reference import OutcomeReference
 from monitoring.outcomes import SLOTS, Counts, Judge, OutcomeFigures, count
-from monitoring.prediction_ids import IdReader, IdWriter
+from monitoring.prediction_ids import IdWriter
 from monitoring.seen_ids import SeenIds
 from registry.bundle import Answers, ModelVersion
 from training import fetch
@@ -175,7 +175,7 @@ def show_real_sales(console: Console) -> None:
     frozen = FrozenModel()
     console.print(f"Frozen at {UNTIL}; its last quarter before: {frozen.reference}")
     with tempfile.TemporaryDirectory() as folder:
-        judge = Judge(IdReader([b"k" * 32], "house_prices"), SeenIds(Path(folder) / "seen"))
+        judge = Judge([b"k" * 32], "house_prices", SeenIds(Path(folder) / "seen"))
         judge.know("frozen", frozen.terms)
         monitor = OutcomeMonitor("frozen", frozen.terms, CONTRACT.threshold)
         totals: Counts = np.zeros(SLOTS, np.int64)

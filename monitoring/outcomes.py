@@ -66,13 +66,14 @@ class Judge:
     """Judges the outcomes of one model. Safe to use from several threads.
 
     Args:
-        reader: of its prediction ids.
+        keys: all that may have signed its prediction ids (monitoring/signing_key.py).
+        model: its name.
         seen: the ids that were met.
         max_age_seconds: predictions that are older are refused; None: none is too old.
     """
 
-    def __init__(self, reader: IdReader, seen: SeenIds, max_age_seconds: float | None = None) -> None:
-        self._reader, self._seen = reader, seen
+    def __init__(self, keys: Sequence[bytes], model: str, seen: SeenIds, max_age_seconds: float | None = None) -> None:
+        self._reader, self._seen = IdReader(keys, model), seen
         self._terms: dict[str, Terms] = {}
         self._max_age = math.inf if max_age_seconds is None else max_age_seconds
 

@@ -12,7 +12,7 @@ from monitoring import outcomes
 from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcome_reference import OutcomeReference, measure
 from monitoring.outcomes import Judge, Judged, OutcomeFigures
-from monitoring.prediction_ids import IdReader, IdWriter
+from monitoring.prediction_ids import IdWriter
 from monitoring.seen_ids import FILE, SeenIds
 
 KEY = b"k" * 32
@@ -24,7 +24,7 @@ TERMS = Terms.of("log", REFERENCE, 0.9, OutcomeContract())
 
 def judge_at(path: Path) -> Judge:
     """Of versions v1 and v2; outcomes that were met are in the file."""
-    judge = Judge(IdReader([KEY], "houses"), SeenIds(path, buckets=1 << 13), max_age_seconds=900 * DAY)
+    judge = Judge([KEY], "houses", SeenIds(path, buckets=1 << 13), max_age_seconds=900 * DAY)
     judge.know("v1", TERMS)
     judge.know("v2", TERMS)
     return judge
