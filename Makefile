@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean proof-swap bench flame
+.PHONY: help serve train test check format lock clean bench flame proof-swap proof-outcomes
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ format: $(VENV)/dev.stamp  ## format the code and mend what ruff can mend
 proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken versions (about 5 minutes)
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks.swap
+
+proof-outcomes: $(VENV)/dev.stamp  ## outcome alarms: how often wrong, how soon, and when on real sales (about 3 minutes)
+	@$(BIN)/python -m benchmarks.outcomes
 
 bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
 	@$(BIN)/python -m training --if-missing

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from monitoring.outcome_reference import OutcomeReference
+
 FORMAT = 1
 
 
@@ -91,3 +93,4 @@ class Manifest(_Part):
     code: CodePart
     libraries: dict[str, str]
     files: dict[str, str]
+    outcomes: OutcomeReference | None = None  # bundles from before there was one have none

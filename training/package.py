@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from monitoring.outcome_reference import OutcomeReference
 from monitoring.profile import Profile, profile_category, profile_number
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import TrainingRanges
@@ -54,6 +55,7 @@ def manifest(
     metrics: dict[str, dict[str, float]],
     slices: dict[str, dict[str, dict[str, float]]],
     gate: dict[str, Any],
+    outcomes: OutcomeReference | None = None,
 ) -> Manifest:
     """The manifest over the files. Holds nothing that differs when the same is trained again, such as the time."""
     return Manifest(
@@ -72,6 +74,7 @@ def manifest(
         code=code_state(),
         libraries=libraries(),
         files={name: bundle.digest(content) for name, content in sorted(files.items())},
+        outcomes=outcomes,
     )
 
 
