@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,12 +20,10 @@ from serving.asgi import HTML, JSON, Reply, Request, header
 from serving.bulk_bodies import BulkBodies
 from serving.drain import Drain
 from serving.live_models import LiveModels
-from serving.predictor import Predictor
+from serving.predictor import LARGE_ROWS, Predictor, aside
 
-LARGE_BYTES, LARGE_ROWS = 64 * 1024, 1000
-"""Larger bodies are read, and larger answers written, in a thread: other requests need not wait for it."""
-
-Got = TypeVar("Got")
+LARGE_BYTES = 64 * 1024
+"""Larger bodies are read in a thread: other requests need not wait for it."""
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
@@ -86,9 +84,9 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         return Reply(200, [JSON], answer.first_to_json())
 
     async def predict_batch(http: Request) -> Reply:
-        bulk = await _aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        bulk = await aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
         answer = await predictor.predict_matrix(*bulk)
-        return Reply(200, [JSON], await _aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json))
+        return Reply(200, [JSON], await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json))
 
     group, many = "predictions", either_request(rows, max_rows)
     return [
@@ -172,11 +170,6 @@ def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]
         Endpoint("GET", "/docs", "The API as a page", "about", docs),
         Endpoint("GET", "/", "Landing page", "about", landing),
     ]
-
-
-async def _aside(large: bool, work: Callable[..., Got], *arguments: Any) -> Got:
-    """Do the work, in a thread if it is large."""
-    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 def _validated(model: type[Any], body: bytes) -> Any:
