@@ -36,7 +36,8 @@ LATEST = 253_402_300_799.0
 """The end of the year 9999 in Unix time; no clock that says more is believed."""
 
 _HELD = 2.0
-"""While the alarm rings, the evidence for a moved column is held at this many times the line."""
+"""While the alarm rings, the evidence for a moved column is held at this power of the threshold: high enough that a
+drift that goes on is not taken for gone, low enough that the alarm clears about as fast as it rang."""
 
 
 class StateRefused(ValueError):
@@ -237,7 +238,7 @@ class DriftMonitor:
         for i in np.flatnonzero(self._by_column >= self._line).tolist():
             counts = self._layout.of_column(self._restarts.counts[int(logs[i].argmax())], i)
             self._moved[i] = MovedColumn(
-                i, counts, float(self._by_column[i]), self._line + math.log(_HELD), self._evidence, self._references[i]
+                i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence, self._references[i]
             )
             self._forget(i)
 

@@ -25,17 +25,20 @@ from monitoring.profile import ColumnProfile
 Vector = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-_TILTS = (0.15, 0.3, 0.6, 1.2)
-"""Strengths of shifts and spreads, in standard deviations of a normal column."""
+_TILTS = {0.15: 3.0, 0.3: 3.0, 0.6: 1.0, 1.2: 0.5}
+"""Strengths of shifts and spreads, in standard deviations of a normal column, with their weights."""
 
-_STEPS = (0.06, 0.15, 0.4)
-"""Shares of rows that one bin gains or loses."""
+_STEPS = {0.06: 4.0, 0.15: 2.0, 0.4: 1.0}
+"""Shares of rows that one bin gains or loses, with their weights. Small ones weigh most: what is large is soon seen."""
+
+_TILTS_WEIGHT = 0.5
+"""Of all shifts and spreads together, where the order of the bins means something; the rest is of single bins."""
 
 _CONCENTRATIONS = (30.0, 300.0)
 """Of the Dirichlet distributions around the reference: one wide, one narrow."""
 
-_DIRICHLET_WEIGHT = 0.25
-"""Of each of the two; what is left goes in equal parts to the single alternatives."""
+_DIRICHLET_WEIGHT = 0.1
+"""Of each of the two; what is left goes to the single alternatives."""
 
 NOTHING = -700.0
 """The logarithm of no evidence; finite, so that it can be kept as JSON."""
@@ -81,17 +84,17 @@ class Evidence:
         sizes = [len(reference.shares) for reference in references]
         self._starts = np.cumsum([0, *sizes[:-1]])
         mixtures = [alternatives(reference) for reference in references]
-        columns, width, most = len(sizes), max(sizes), max(len(mixture) for mixture in mixtures)
+        columns, width, most = len(sizes), max(sizes), max(len(weights) for _, weights in mixtures)
         self._shares = np.zeros((columns, width))
         self._log_ratios = np.zeros((columns, width, most))
         self._log_weights = np.full((columns, 1, most), _NO_WEIGHT)
         self._ignored = np.array([reference.ignored for reference in references])
         self._place = np.zeros((columns, width), np.intp)
-        for i, (reference, mixture) in enumerate(zip(references, mixtures, strict=True)):
+        for i, (reference, (mixture, weights)) in enumerate(zip(references, mixtures, strict=True)):
             size = sizes[i]
             self._shares[i, :size] = reference.shares
             self._log_ratios[i, :size, : len(mixture)] = np.log(mixture / reference.shares).T
-            self._log_weights[i, 0, : len(mixture)] = np.log((1 - 2 * _DIRICHLET_WEIGHT) / len(mixture))
+            self._log_weights[i, 0, : len(mixture)] = np.log((1 - 2 * _DIRICHLET_WEIGHT) * weights)
             self._place[i, :size] = self._starts[i] + np.arange(size)
         self._real = self._shares > 0
         self._log_shares = np.log(np.where(self._real, self._shares, 1.0))
@@ -153,23 +156,37 @@ def _dirichlet(strength: float, centre: Vector, counts: Vector) -> Vector:
     return np.asarray(gammaln(strength) - gammaln(strength + rows) + terms)
 
 
-def alternatives(reference: Reference) -> Vector:
-    """Shares that drifted rows may have, shape (alternatives, k); each sums to 1 and has no zero."""
-    shares, found = reference.shares, []
-    if reference.ordered and len(shares) > 2:
-        below = np.cumsum(shares[:-1]) / shares[:-1].sum()
-        score = ndtri(np.clip(below - shares[:-1] / shares[:-1].sum() / 2, 0.001, 0.999))
-        for direction in (score, score**2 - 1):
-            for tilt in (*_TILTS, *(-tilt for tilt in _TILTS)):
-                moved = shares.copy()
-                moved[:-1] *= np.exp(np.clip(tilt * direction, -4, 4))
-                found.append(moved / moved.sum())
-    for bin_, share in enumerate(shares):
-        for step in _STEPS:
-            found.append(_with_bin(shares, bin_, share + step * (1 - share)))
+def alternatives(reference: Reference) -> tuple[Vector, Vector]:
+    """Shares that drifted rows may have, shape (alternatives, k), without zeros; and their weights, which sum to 1."""
+    tilted = _tilted(reference.shares) if reference.ordered and len(reference.shares) > 2 else []
+    stepped = _stepped(reference.shares)
+    parts = ((tilted, _TILTS_WEIGHT if tilted else 0.0), (stepped, 1 - _TILTS_WEIGHT if tilted else 1.0))
+    weights = [weight * whole / sum(w for _, w in part) for part, whole in parts for _, weight in part]
+    return np.array([shares for shares, _ in (*tilted, *stepped)]), np.array(weights)
+
+
+def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
+    """Shifts and spreads of the bins before the last, which holds what is missing."""
+    within = shares[:-1] / shares[:-1].sum()
+    score = ndtri(np.clip(np.cumsum(within) - within / 2, 0.001, 0.999))
+    found = []
+    for direction in (score, -score, score**2 - 1, 1 - score**2):
+        for tilt, weight in _TILTS.items():
+            moved = shares.copy()
+            moved[:-1] *= np.exp(np.clip(tilt * direction, -4, 4))
+            found.append((moved / moved.sum(), weight))
+    return found
+
+
+def _stepped(shares: Vector) -> list[tuple[Vector, float]]:
+    """One bin gains or loses, the others keep their proportions."""
+    found = []
+    for bin_, share in enumerate(shares.tolist()):
+        for step, weight in _STEPS.items():
+            found.append((_with_bin(shares, bin_, share + step * (1 - share)), weight))
             if share > step:
-                found.append(_with_bin(shares, bin_, share - step))
-    return np.array(found)
+                found.append((_with_bin(shares, bin_, share - step), weight))
+    return found
 
 
 def _with_bin(shares: Vector, bin_: int, share: float) -> Vector:
