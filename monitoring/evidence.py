@@ -40,6 +40,10 @@ _CONCENTRATIONS = (30.0, 300.0)
 _DIRICHLET_WEIGHT = 0.1
 """Of each of the two; what is left goes to the single alternatives."""
 
+FOLLOWS_TIME = 0.5
+"""A column that moved by more than this within the reference follows time itself, as a date does; that it goes on is no
+news, and it is not watched."""
+
 NOTHING = -700.0
 """The logarithm of no evidence; finite, so that it can be kept as JSON."""
 
@@ -69,8 +73,9 @@ class Reference:
         and how far training rows moved themselves over time.
         """
         counts = np.array(column.counts, np.int64)
-        ignored = max(ignore_below, unsure_share(counts), column.movement)
-        return cls(reference_shares(counts), column.kind == "number", min(ignored, 1.0))
+        movement = 1.0 if column.movement > FOLLOWS_TIME else column.movement
+        ignored = min(1.0, max(ignore_below, unsure_share(counts), movement))
+        return cls(reference_shares(counts), column.kind == "number", ignored)
 
 
 class Evidence:

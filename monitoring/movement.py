@@ -62,5 +62,5 @@ def movement_over_time(bins: npt.NDArray[np.intp], size: int) -> float:
         moved = 0.5 * np.abs(parts - whole / len(bins)).sum(axis=1).max()
         mean, deviation = sampling_movement(reference_shares(whole), 1 / (1 / rows - 1 / len(bins)))
         if moved > mean + _SURE * deviation:
-            farthest = max(farthest, float(np.sqrt(moved**2 - mean**2)))
+            farthest = max(farthest, float(moved) - mean)
     return farthest
