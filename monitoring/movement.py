@@ -30,11 +30,17 @@ def reference_shares(counts: Counts) -> Vector:
 def sampling_movement(shares: Vector, rows: float) -> tuple[float, float]:
     """Mean and standard deviation of the movement between shares and a sample of so many rows.
 
-    By the normal approximation of each bin, as if bins were independent.
+    By the normal approximation of the multinomial distribution. What one bin gains others lose, so the deviations of
+    bins hang together: cov(|x|, |y|) = 2/pi (r asin(r) + sqrt(1 - r^2) - 1) for standard normal x, y of correlation r.
     """
-    spread = np.sqrt(shares * (1 - shares) / max(rows, 1.0))
-    mean = 0.5 * np.sqrt(2 / np.pi) * spread.sum()
-    return float(mean), float(0.5 * np.sqrt((1 - 2 / np.pi) * (spread**2).sum()))
+    rows = max(rows, 1.0)
+    spread = np.sqrt(shares * (1 - shares) / rows)
+    correlation = -np.outer(shares, shares) / rows / np.maximum(np.outer(spread, spread), 1e-300)
+    np.fill_diagonal(correlation, 1.0)
+    correlation = correlation.clip(-1, 1)
+    common = correlation * np.arcsin(correlation) + np.sqrt(1 - correlation**2) - 1
+    variance = 2 / np.pi * float(spread @ common @ spread)
+    return float(0.5 * np.sqrt(2 / np.pi) * spread.sum()), 0.5 * float(np.sqrt(max(variance, 0.0)))
 
 
 def unsure_share(counts: Counts) -> float:

@@ -14,13 +14,13 @@ def test_no_bin_of_a_reference_is_impossible() -> None:
     assert (shares > 0).all()
 
 
-def test_sampling_moves_shares_as_far_as_samples_do() -> None:
-    shares, rng = np.full(10, 0.1), np.random.default_rng(0)
-    samples = rng.multinomial(1000, shares, size=500) / 1000
+@pytest.mark.parametrize("shares", [[0.1] * 10, [0.5, 0.5], [0.9, 0.1], [0.7, 0.2, 0.05, 0.05]])
+def test_sampling_moves_shares_as_far_as_samples_do(shares: list[float]) -> None:
+    samples = np.random.default_rng(0).multinomial(1000, shares, size=3000) / 1000
     moved = 0.5 * np.abs(samples - shares).sum(axis=1)
-    mean, deviation = sampling_movement(shares, 1000)
+    mean, deviation = sampling_movement(np.array(shares), 1000)
     assert mean == pytest.approx(moved.mean(), rel=0.03)
-    assert deviation == pytest.approx(moved.std(), rel=0.2)
+    assert deviation == pytest.approx(moved.std(), rel=0.06)
 
 
 def test_fewer_rows_leave_more_unsure_and_none_leaves_everything() -> None:
