@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from monitoring.contract import Contract
+
 FORMAT = 1
 
 
@@ -91,3 +93,4 @@ class Manifest(_Part):
     code: CodePart
     libraries: dict[str, str]
     files: dict[str, str]
+    contract: Contract = Contract()  # that of bundles from before there was one
