@@ -15,6 +15,7 @@ from monitoring.prediction_ids import IdWriter
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
 from serving.batch import Results
 from serving.cached_answers import Answered
+from serving.observed import Observed
 
 Warnings = dict[int, list[PredictionWarning]]
 """By row, for rows that have any."""
@@ -28,6 +29,7 @@ class Origin(NamedTuple):
     Args:
         coverage: of the version's intervals, None if it has none.
         ids: signs the prediction ids.
+        observed: of the version.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Origin(NamedTuple):
     variant: Variant
     coverage: float | None
     ids: IdWriter
+    observed: Observed
 
 
 class BulkAnswer(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -79,14 +80,22 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
     bodies = BulkBodies(rows, max_rows)
 
     async def predict(http: Request) -> Reply:
+        started = perf_counter()
         request = _validated(one, http.body)
+        validated = perf_counter()
         answer = await predictor.answer([request.features], request.version, request.routing_key)
-        return Reply(200, [JSON], answer.first_to_json())
+        written = answer.first_to_json()
+        answer.origin.observed.took(validated - started, perf_counter() - started)
+        return Reply(200, [JSON], written)
 
     async def predict_batch(http: Request) -> Reply:
+        started = perf_counter()
         bulk = await aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        validated = perf_counter()
         answer = await predictor.predict_matrix(*bulk)
-        return Reply(200, [JSON], await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json))
+        written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)
+        answer.origin.observed.took(validated - started, perf_counter() - started)
+        return Reply(200, [JSON], written)
 
     group, many = "predictions", either_request(rows, max_rows)
     return [

@@ -7,11 +7,14 @@ they would cost one by one.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from preprocessors.encoding import Matrix
 from schemas.predictions import Variant
 from serving.runner import BatchTimes, RunnerCounts
+
+MANY_ROWS = 512
+"""So many are counted at once; more would keep other requests waiting."""
 
 
 class Observed:
@@ -23,11 +26,13 @@ class Observed:
 
     def __init__(self, counts: RunnerCounts, batches: deque[BatchTimes]) -> None:
         self.counts, self.batches = counts, batches
+        self.when_many: Callable[[], None] | None = None
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Forget what has been counted."""
         self.rows = 0
+        self._told = False
         self.matrices: list[Matrix] = []
         self.values: list[Sequence[float]] = []
         self.predictions: Counter[tuple[Variant, bool]] = Counter()
@@ -52,3 +57,11 @@ class Observed:
             self.predictions[variant, True] += cached
         if cached < rows:
             self.predictions[variant, False] += rows - cached
+        if self.rows >= MANY_ROWS and not self._told and self.when_many is not None:
+            self._told = True
+            self.when_many()
+
+    def took(self, validate: float, total: float) -> None:
+        """A request was answered; seconds for reading it, and for all of it."""
+        self.validate.append(validate)
+        self.total.append(total)

@@ -116,7 +116,7 @@ class Predictor:
         manifest = chosen.bundle.manifest
         coverage = None if manifest.interval is None else manifest.interval.coverage
         ids = IdWriter(self.signing_key, manifest.model, choice.version)
-        origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids)
+        origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids, chosen.observed)
         return chosen.origins.setdefault(choice.variant, origin)
 
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:

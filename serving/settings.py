@@ -101,8 +101,8 @@ class Settings(BaseSettings):
     prediction_id_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="Signs prediction ids; the same for all replicas, so that each judges the outcomes of all. Several, "
-        "separated by commas: the first signs, all are believed. Unset: made once and kept in the state folder",
+        description="Signs prediction ids; the same for all replicas, so that each judges the outcomes of all. "
+        "Several, separated by commas: the first signs, all are believed. Unset: made once, kept in the state folder",
     )
     outcome_max_age_days: float = Field(
         default=3650.0, gt=0, le=36_500, description="Outcomes of older predictions are refused, in days"

@@ -53,6 +53,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
     Raises:
         DataUnavailable: the data cannot be had.
         UnusableData: too few rows for a split, or none that the schema takes.
+        ContractUnsupported: the reference cannot keep the recipe's drift contract.
     """
     with console.status("Fetching the data ..."):
         path = fetch.fetch(recipe.source)
@@ -73,6 +74,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
     checks = check(recipe.gate, metrics["model"], metrics["ridge"], published)
     with console.status("Packaging ..."):
         files = package.bundle_files(recipe, fitted, model, data)
+        package.check_contract(recipe, files)
         manifest = package.manifest(
             recipe,
             fitted,

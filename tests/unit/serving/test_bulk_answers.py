@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,8 @@ from serving.batch import Results
 from serving.bulk_answers import BulkAnswer, Origin
 from serving.cache import Value
 from serving.cached_answers import Answered
+from serving.observed import Observed
+from serving.runner import RunnerCounts
 
 NOW = 1_700_000_000.5
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -22,6 +26,7 @@ ORIGIN = st.builds(
     st.sampled_from(["stable", "canary", "shadow"]),
     st.none() | st.floats(0, 1),
     st.just(IdWriter(b"k" * 32, "m", "v")),
+    st.just(Observed(RunnerCounts(), deque())),
 )
 STRANGE = st.builds(
     Strange,
