@@ -140,6 +140,7 @@ _PLACES = tuple(str(place) for place in range(SLOTS))
 MICRO = 1_000_000
 
 Labels = tuple[str, ...]
+Values = Sequence[str] | Sequence[Labels] | Sequence[tuple[str, str]]
 
 
 class Layout:
@@ -151,7 +152,7 @@ class Layout:
             combinations of labels one by one.
     """
 
-    def __init__(self, scope: Scope, labels: Mapping[str, Sequence[str] | Sequence[Labels]]) -> None:
+    def __init__(self, scope: Scope, labels: Mapping[str, Values]) -> None:
         self.metrics = {metric.name: metric for metric in TABLE if metric.scope == scope and metric.counted}
         self.places: dict[str, slice] = {}
         self.combinations: dict[str, dict[Labels, int]] = {}
@@ -176,7 +177,7 @@ class Layout:
         return place if place is not None else found[tuple(OTHER for _ in values)]
 
 
-def _combinations(metric: Metric, labels: Mapping[str, Sequence[str] | Sequence[Labels]]) -> list[Labels]:
+def _combinations(metric: Metric, labels: Mapping[str, Values]) -> list[Labels]:
     if metric.name in labels:
         return [(values,) if isinstance(values, str) else values for values in labels[metric.name]]
     each = [values or tuple(map(str, labels[f"{metric.name}.{name}"])) for name, values in metric.labels.items()]

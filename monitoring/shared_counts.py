@@ -123,5 +123,6 @@ def _mapped(path: Path, size: int) -> Counts:
             os.posix_fallocate(handle, 0, length)  # now, not at some later write, is when a full disk must be known
         mapped = mmap.mmap(handle, length)
     finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # the map keeps the file open, and with it would keep the lock
         os.close(handle)
     return np.frombuffer(mapped, np.int64).reshape(SLOTS, size)

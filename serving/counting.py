@@ -20,7 +20,7 @@ from preprocessors.encoding import Matrix
 from registry import errors as registry_errors
 from registry.bundle import Description
 from registry.errors import RegistryError
-from schemas.errors import all_errors
+from schemas.errors import NotFound, all_errors
 from schemas.outcomes import RefusalReason
 
 logger = logging.getLogger(__name__)
@@ -56,18 +56,16 @@ class CountingRoom:
 
     Args:
         folders: places for it, the best first; the first that can be written is taken.
-        endpoints: paths that requests can have.
+        requests: paths and codes that requests can have.
     """
 
-    def __init__(self, folders: Sequence[Path], endpoints: Sequence[str]) -> None:
+    def __init__(self, folders: Sequence[Path], requests: Sequence[tuple[str, str]]) -> None:
         self.folder, self.slot = _claim(folders)
-        codes = [OK, *(error.code for error in all_errors())]
         layout = Layout(
             "service",
             {
-                "requests_total.endpoint": [*endpoints, OTHER],
-                "requests_total.code": codes,
-                "errors_total.code": codes[1:],
+                "requests_total": [*dict.fromkeys(requests), (OTHER, NotFound.code), (OTHER, OTHER)],
+                "errors_total.code": [*(error.code for error in all_errors()), OTHER],
                 "refused_versions_total.reason": [*_reasons(), OTHER],
                 "outcomes_refused_total.reason": get_args(RefusalReason),
             },

@@ -19,6 +19,7 @@ from serving import pages, problems
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
 from serving.bulk_bodies import BulkBodies
+from serving.counting import OK
 from serving.drain import Drain
 from serving.live_models import LiveModels
 from serving.predictor import LARGE_ROWS, Predictor, aside
@@ -66,6 +67,12 @@ class Endpoint:
     def takes_body(self) -> bool:
         """Whether the front door reads a body for it."""
         return self.request is not None
+
+    @property
+    def outcomes(self) -> list[tuple[str, str]]:
+        """Its path with every code that an answer can have."""
+        refusals: list[type[PlumblineError]] = [*self.refusals, errors.MethodNotAllowed]
+        return [(self.path, OK), *((self.path, error.code) for error in refusals)]
 
 
 class Status(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.errors import (
     Internal,
@@ -29,8 +29,11 @@ from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PLATFORM_PATHS = frozenset({"/metrics", "/schema.json", *pages.ASSETS})
+PLATFORM_PATHS = frozenset({"/schema.json", *pages.ASSETS})
 """What BentoML answers itself. Its metrics keep a label for every path it is asked for: a scan must not reach it."""
+
+Told = Callable[[str, PlumblineError | None], None]
+"""Hears the path of every request that was answered here, and the error if it was refused."""
 
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -43,10 +46,13 @@ class FrontDoor:
         platform: BentoML's own app.
         settings: the limits.
         drain: whether the process is about to end.
+        told: counts requests.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain) -> None:
-        self.endpoints, self.settings, self.drain = endpoints, settings, drain
+    def __init__(
+        self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain, told: Told
+    ) -> None:
+        self.endpoints, self.settings, self.drain, self._told = endpoints, settings, drain, told
         self._routes: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
@@ -83,20 +89,25 @@ class FrontDoor:
                 limits = self.settings
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
         except PlumblineError as error:
-            return refuse(error, scope["path"] if methods else "other", request_id)
+            return self._refuse(error, scope["path"] if methods else "other", request_id)
         return await self.answer(endpoint, Request(scope, body), request_id)
 
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
         try:
             reply = await endpoint.handle(request)
+            self._told(endpoint.path, None)
         except PlumblineError as error:
-            reply = refuse(_explained(error, request.scope), endpoint.path, request_id)
+            reply = self._refuse(_explained(error, request.scope), endpoint.path, request_id)
         except Exception as error:
-            reply = refuse(_unexpected(error), endpoint.path, request_id)
+            reply = self._refuse(_unexpected(error), endpoint.path, request_id)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("request", extra={"path": endpoint.path, "status": reply.status})
         return reply
+
+    def _refuse(self, error: PlumblineError, path: str, request_id: str) -> Reply:
+        self._told(path, error)
+        return refuse(error, path, request_id)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         outgoing = _Reshaped(send, request_id)
@@ -105,7 +116,7 @@ class FrontDoor:
         except Exception as error:
             if outgoing.started:
                 raise
-            await send_reply(send, refuse(_unexpected(error), "other", request_id), request_id)
+            await send_reply(send, self._refuse(_unexpected(error), "other", request_id), request_id)
 
 
 class _Reshaped:

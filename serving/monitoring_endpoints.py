@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from monitoring.exposition import CONTENT_TYPE
 from schemas import errors
 from schemas.outcomes import OutcomesRequest, OutcomesResponse
 from serving import problems
 from serving.asgi import JSON, Reply, Request
 from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint
+from serving.monitors import Monitors
 from serving.outcome_desk import OutcomeDesk
 from serving.predictor import aside
 
@@ -25,6 +27,15 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
     return [
         Endpoint("POST", "/outcomes", text, "outcomes", outcomes, OutcomesRequest, OutcomesResponse, refusals),
     ]
+
+
+def metrics_endpoints(monitors: Monitors) -> list[Endpoint]:
+    """What Prometheus scrapes."""
+
+    async def metrics(_: Request) -> Reply:
+        return Reply(200, [(b"content-type", CONTENT_TYPE.encode())], await monitors.metrics())
+
+    return [Endpoint("GET", "/metrics", "Metrics for Prometheus; docs/metrics.md lists them", "monitoring", metrics)]
 
 
 def _read(body: bytes) -> OutcomesRequest:

@@ -13,6 +13,20 @@ from preprocessors.encoding import Matrix
 from schemas.predictions import Variant
 from serving.runner import BatchTimes, RunnerCounts
 
+
+class Growth:
+    """How much sums have grown since the last time."""
+
+    def __init__(self) -> None:
+        self._before: dict[object, int] = {}
+
+    def of(self, name: object, now: int) -> int:
+        """By how much; all of it the first time."""
+        grown = now - self._before.get(name, 0)
+        self._before[name] = now
+        return grown
+
+
 MANY_ROWS = 512
 """So many are counted at once; more would keep other requests waiting."""
 
@@ -26,6 +40,7 @@ class Observed:
 
     def __init__(self, counts: RunnerCounts, batches: deque[BatchTimes]) -> None:
         self.counts, self.batches = counts, batches
+        self.growth = Growth()
         self.when_many: Callable[[], None] | None = None
         self.begin_anew()
 

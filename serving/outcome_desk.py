@@ -36,7 +36,7 @@ class OutcomeDesk:
         catalogue: Catalogue,
         contract: OutcomeContract,
         clock: Callable[[], float],
-        counted: Callable[[str, Counts], None],
+        counted: Callable[[Description, Counts], None],
     ) -> None:
         self._catalogue, self._contract, self._clock, self._counted = catalogue, contract, clock, counted
         self._known: set[str] = set()
@@ -54,7 +54,7 @@ class OutcomeDesk:
         pairs = [(one.prediction_id, one.actual) for one in request.outcomes]
         judged = await asyncio.to_thread(self._judged, self.judge, pairs)
         for version, counts in judged.counts.items():
-            self._counted(version, counts)
+            self._counted(self._catalogue.versions[version], counts)
         self.refused.update(one.reason for one in judged.refused)
         refused = [RefusedOutcome(index=one.index, reason=one.reason, message=one.message) for one in judged.refused]
         return OutcomesResponse(accepted=judged.accepted, refused=refused)

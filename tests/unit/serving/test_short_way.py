@@ -39,7 +39,7 @@ def door() -> FrontDoor:
         Endpoint("PUT", "/rollout", "", "", _nothing, Body, bearer=True),
         Endpoint("GET", "/livez", "", "", _nothing),
     ]
-    return FrontDoor(endpoints, _nothing, Settings(max_body_bytes=1_000_000), Drain(0))
+    return FrontDoor(endpoints, _nothing, Settings(max_body_bytes=1_000_000), Drain(0), lambda *_: None)
 
 
 def test_an_ordinary_request_is_taken(door: FrontDoor) -> None:
