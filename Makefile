@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean proof-swap bench
+.PHONY: help serve train test check format lock clean proof-swap bench report
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,6 +43,12 @@ proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken ver
 bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+LOG    ?= prediction_log
+OUTPUT ?= report.html
+report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
+	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
+		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet

@@ -38,10 +38,15 @@ def section(title: str, note: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{said}{body}</section>\n"
 
 
-def cards(parts: Sequence[str]) -> str:
-    """Cards beside each other where there is room; empty ones are left out."""
+def cards(parts: Sequence[str], are_equal: bool = True) -> str:
+    """Cards beside each other where there is room, of equal height or not; empty ones are left out."""
     present = "".join(part for part in parts if part)
-    return f'<div class="cards">{present}</div>' if present else ""
+    return f'<div class="cards{"" if are_equal else " loose"}">{present}</div>' if present else ""
+
+
+def wide_card(body: str) -> str:
+    """A card over the whole width; nothing without a body."""
+    return f'<div class="card apart">{body}</div>' if body else ""
 
 
 def card(title: str, body: str, note: str = "", key: Sequence[tuple[str, str]] = (), mark: str = "") -> str:
@@ -78,15 +83,21 @@ def notice(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text; the first column names the row."""
+    """A table of text; the first column names the row. On a phone each row is a block of its own."""
     if not rows:
         return ""
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(
+            f'<td data-name="{escape(name)}">{escape(cell)}</td>' for name, cell in zip(head[1:], row[1:], strict=True)
+        )
+        + "</tr>"
         for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll"><table class="figures"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def bins_table(bins: Sequence[Bin]) -> str:

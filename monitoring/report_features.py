@@ -110,11 +110,16 @@ class FeatureCounts:
     def _labels(self) -> list[str]:
         if self.column.kind == "category":
             return [*self.column.labels[:-3], "other levels", "never seen in training", "missing"]
-        edges = [_edge(edge, self._are_dates) for edge in self.column.edges]
+        edges = self.column.edges
         if not edges:
             return ["all values", "missing"]
-        inner = [low if low == high else f"{low} to {high}" for low, high in pairwise(edges)]
-        return [f"below {edges[0]}", *inner, f"from {edges[-1]}", "missing"]
+        text = [_edge(edge, self._are_dates) for edge in edges]
+        inner = [
+            text[place] if _is_one(low, high) else f"{text[place]} to {text[place + 1]}"
+            for place, (low, high) in enumerate(pairwise(edges))
+        ]
+        last = f"above {text[-2]}" if len(edges) > 1 and _is_one(edges[-2], edges[-1]) else f"from {text[-1]}"
+        return [f"below {text[0]}", *inner, last, "missing"]
 
 
 class LogFeatures:
@@ -165,7 +170,14 @@ def _is_hash(text: str) -> bool:
     return len(text) == 2 * HASH_BYTES and not set(text) - set("0123456789abcdef")
 
 
+def _is_one(low: float, high: float) -> bool:
+    """Whether a bin holds a single number, one that many rows share."""
+    return high <= math.nextafter(low, math.inf)
+
+
 def _edge(edge: float, is_date: bool) -> str:
     if is_date and 1 <= edge <= date.max.toordinal():
         return date.fromordinal(math.floor(edge)).isoformat()
-    return f"{edge:,.0f}" if abs(edge) >= 10_000 else f"{edge:.6g}"
+    if abs(edge) < 1e-300:  # the number after 0
+        return "0"
+    return f"{edge:,.0f}" if abs(edge) >= 10_000 else f"{edge:,.6g}"

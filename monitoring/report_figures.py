@@ -18,6 +18,9 @@ MOST_POINTS = 800
 MOST_NAMES = 200
 """Versions and features that are counted by name; the rest, such as of a foreign file, are counted together."""
 
+LARGEST_ERROR = 1e280
+"""Absurd ones are cut to this, so that sums stay finite."""
+
 OTHERS = "others"
 LATENCY = "latency"
 PREDICTION = "prediction"
@@ -115,7 +118,9 @@ class Figures:
         if not len(known):
             return
         actual, predictions, weights = actual[known], predictions[known], weights[known]
-        errors = predictions / actual - 1 if self.relative else predictions - actual
+        with np.errstate(over="ignore"):
+            errors = predictions / actual - 1 if self.relative else predictions - actual
+        errors = errors.clip(-LARGEST_ERROR, LARGEST_ERROR)
         low, high, promised = (_ends(rows, known, name) for name in ("low", "high", "coverage"))
         whole = ~(np.isnan(low) | np.isnan(high) | np.isnan(promised))
         inside = np.where(whole, (low <= actual) & (actual <= high), np.nan)

@@ -128,9 +128,9 @@ def _traffic(figures: Figures) -> str:
             key=[("median", "s0"), ("the middle 80 %", "soft")],
         ),
         _latency(cells, steps),
-        page.card("Versions' shares", page.table(("Version", "Variant", "Predictions", "Share"), _shares(figures))),
     ]
-    return page.section("Predictions over time", "", page.cards(charts))
+    shares = page.table(("Version", "Variant", "Predictions", "Share"), _shares(figures))
+    return page.section("Predictions over time", "", page.cards(charts) + page.wide_card(shares))
 
 
 def _latency(cells: Sequence[tuple[float, Cell]], steps: Steps) -> str:
@@ -205,9 +205,7 @@ def _outcomes(figures: Figures) -> str:
     note = (
         f"An error is {kind}: below zero the prediction is too low. Inside: share of actual values in their interval."
     )
-    return page.section(
-        "Outcomes", note, page.cards(charts) + '<div class="card apart">' + page.table(head, rows) + "</div>"
-    )
+    return page.section("Outcomes", note, page.cards(charts) + page.wide_card(page.table(head, rows)))
 
 
 def _coverage(figures: Figures, cells: Sequence[tuple[float, Cell]], steps: Steps) -> str:
@@ -264,12 +262,12 @@ def _features(report: Report) -> str:
     drawn.sort(key=lambda part: part[:2], reverse=True)
     unseen = [counts.column.name for counts in report.features.columns if not counts.rows]
     note = (
-        f"Pale bars: {report.reference}. Strong bars and figures: this log. The share of rows that differs stands beside "
-        "the name. ▲ and ▼ mark bins whose share moved by more than 2 points and 4 standard errors."
+        f"Pale bars: {report.reference}. Strong bars and figures: this log. The share of rows that differs "
+        "stands beside the name. ▲ and ▼ mark bins whose share moved by more than 2 points and 4 standard errors."
     )
     if unseen:
         note += f" Not in the log: {', '.join(unseen)}."
-    return page.section("Features and prediction", note, page.cards([part[2] for part in drawn]))
+    return page.section("Features and prediction", note, page.cards([part[2] for part in drawn], are_equal=False))
 
 
 def _strange(figures: Figures) -> str:
@@ -282,7 +280,7 @@ def _strange(figures: Figures) -> str:
         "always logged."
     )
     body = page.table(("Model input", "Rows", "Share of all"), rows)
-    return page.section("Unlike training", note, f'<div class="card">{body}</div>' if body else "")
+    return page.section("Unlike training", note, page.wide_card(body))
 
 
 def _ratio(part: float, whole: float) -> float:

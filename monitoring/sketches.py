@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 GAMMA = 1.02
 SMALLEST = 1e-9
-_LOG = math.log(GAMMA)
+_LOG, _START = math.log(GAMMA), math.log(SMALLEST)
 
 WIDTHS = tuple(
     float(seconds)
@@ -37,7 +37,7 @@ class Sketch:
     def add(self, values: Numbers, weights: Numbers) -> None:
         """Count values of shape (n,), none of them NaN, with a weight each."""
         size = np.abs(values).clip(max=1e300)
-        place = np.where(size > SMALLEST, np.ceil(np.log(np.maximum(size, SMALLEST) / SMALLEST) / _LOG), 0)
+        place = np.where(size > SMALLEST, np.ceil((np.log(np.maximum(size, SMALLEST)) - _START) / _LOG), 0)
         bins, inverse = np.unique(np.copysign(place, values).astype(np.int64), return_inverse=True)
         for bin_, weight in zip(bins.tolist(), np.bincount(inverse, weights).tolist(), strict=True):
             self.bins[bin_] += weight
@@ -61,7 +61,7 @@ class Sketch:
 def _middle(bin_: int) -> float:
     if not bin_:
         return 0.0
-    return math.copysign(SMALLEST * GAMMA ** abs(bin_) * 2 / (1 + GAMMA), bin_)
+    return math.copysign(math.exp(_START + abs(bin_) * _LOG) * 2 / (1 + GAMMA), bin_)
 
 
 class Cell:

@@ -74,23 +74,21 @@ def line_chart(
 
 def stacked_chart(label: str, steps: Steps, parts: Sequence[Line], text: Format) -> str:
     """Bars over time, each of parts on top of each other."""
-    totals = [sum(part.values[place] for part in parts) for place in range(len(steps.starts))]
+    totals = [sum(part.values[step] for part in parts) for step in range(len(steps.starts))]
     if not totals:
         return ""
     ticks = _ticks(0.0, max(totals))
     across, up = _across(steps), _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     drawn = []
-    for place, start in enumerate(steps.starts):
+    for step, start in enumerate(steps.starts):
         left, right, base = across(start), across(start + steps.width), 0.0
         for part in parts:
-            value = part.values[place]
+            value = part.values[step]
             if value > 0:
                 top, height = up(base + value), up(base) - up(base + value)
                 said = f"{time_text(start)}: {part.name} {text(value)}"
-                place_and_size = f'x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 0.6, 0.6):.1f}"'
-                drawn.append(
-                    f'<rect class="{part.style}" {place_and_size} height="{height:.1f}"><title>{escape(said)}</title></rect>'
-                )
+                place = f'x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 0.6, 0.6):.1f}" height="{height:.1f}"'
+                drawn.append(f'<rect class="{part.style}" {place}><title>{escape(said)}</title></rect>')
             base += value
     return _svg(label, _grid(ticks, up, text) + _dates(steps, across) + "".join(drawn))
 
