@@ -158,13 +158,12 @@ class LogWriter(Generic[B]):
             yield b"".join(parts), len(parts)
 
     def _slices(self) -> Iterator[tuple[B, int, int]]:
-        while True:
-            with self.lock:
-                if not self._queue:
-                    return
-                batch, rows = self._queue.popleft()
-            for first in range(0, rows, SLICE_ROWS):
-                yield batch, first, min(first + SLICE_ROWS, rows)
+        while self._queue:
+            with self.lock:  # once for all that waits: a thread that finds it taken may wait for the interpreter too
+                batches, self._queue = self._queue, deque()
+            for batch, rows in batches:
+                for first in range(0, rows, SLICE_ROWS):
+                    yield batch, first, min(first + SLICE_ROWS, rows)
 
     def _made(self, batch: B, first: int, last: int) -> list[bytes]:
         try:
