@@ -111,9 +111,10 @@ def bins_table(bins: Sequence[Bin]) -> str:
 def _bin_row(bin_: Bin, most: float) -> str:
     widths = (100 * bin_.reference / most, 100 * bin_.live / most)
     change = f" {'▲' if bin_.live > bin_.reference else '▼'}" if bin_.moved else ""
+    label = escape(bin_.label).replace("-", "&#8209;")  # a date or a minus sign is not torn apart
     said = f"reference {percent_text(bin_.reference)}, live {percent_text(bin_.live)}"
     return (
-        f'<tr{" class=moved" if bin_.moved else ""} title="{said}"><th scope="row">{escape(bin_.label)}</th>'
+        f'<tr{" class=moved" if bin_.moved else ""} title="{said}"><th scope="row">{label}</th>'
         f'<td><i class="reference" style="width:{widths[0]:.1f}%"></i><i style="width:{widths[1]:.1f}%"></i></td>'
         f'<td class="share">{percent_text(bin_.live)}{change}</td></tr>'
     )
