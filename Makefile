@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean bench flame proof-swap proof-outcomes
+.PHONY: help serve train test check format lock clean bench flame calibrate report proof-swap proof-drift proof-outcomes
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,8 +47,16 @@ bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/ben
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+<<<<<<< HEAD
 flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph into docs/benchmarks (after make bench)
 	@$(BIN)/python -m benchmarks.flame
+=======
+LOG    ?= prediction_log
+OUTPUT ?= report.html
+report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
+	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
+		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
+>>>>>>> helper-log
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
