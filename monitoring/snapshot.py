@@ -1,7 +1,7 @@
 """What the dashboard shows, as `GET /dashboard.json` gives it: counts and figures, never a row.
 
-Shares, errors and coverages are fractions, durations seconds, times Unix seconds, evidence log10 of an e-value. A figure
-that is not known, or is no finite number, is null: one broken figure must not take the page away.
+Shares, errors and coverages are fractions, durations seconds, times Unix seconds, evidence log10 of an e-value. A
+figure that is not known, or is no finite number, is null: one broken figure must not take the page away.
 """
 
 from __future__ import annotations
