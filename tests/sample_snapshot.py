@@ -310,6 +310,7 @@ def no_traffic() -> Snapshot:
         rows=0,
         reference_rows=43_313,
         columns=columns,
+        feature_line=feature_line(LINE, len(columns)),
         monitors=[MonitorSnapshot(monitor="drift", evidence=-math.inf, line=LINE)],
     )
     return Snapshot(

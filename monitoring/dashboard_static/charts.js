@@ -19,8 +19,8 @@ function colours() {
   return Object.fromEntries(["text", "quiet", "line", "surface", "accent", "soft", "alarm", "band"].map((name) => [name, read(name)]));
 }
 
-function layout(colour, more = {}) {
-  const axis = { gridcolor: colour.line, linecolor: colour.line, zeroline: false, automargin: true, fixedrange: true, tickfont: { color: colour.quiet } };
+function layout(colour, { nothing = null, ...more }) {
+  const axis = { visible: !nothing, gridcolor: colour.line, linecolor: colour.line, zeroline: false, automargin: true, fixedrange: true, tickfont: { color: colour.quiet } };
   return {
     autosize: true, showlegend: false, hovermode: "x unified", dragmode: false, bargap: 0.08,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -29,6 +29,7 @@ function layout(colour, more = {}) {
     margin: { l: 8, r: 8, t: 8, b: 8 },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colour.quiet } },
     ...more,
+    annotations: nothing ? [{ text: nothing, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: colour.quiet } }] : [],
     xaxis: { ...axis, showgrid: false, ...more.xaxis },
     yaxis: { ...axis, rangemode: "tozero", nticks: 5, ...more.yaxis },
   };
@@ -47,17 +48,28 @@ function draw(id, label, make) {
 export const redraw = () => drawn.forEach((again) => again());
 dark.addEventListener("change", redraw);
 if (!window.Plotly) at("plotly").addEventListener("load", redraw);
+const missing = () => { at("chartless").hidden = Boolean(window.Plotly); };
+if (document.readyState === "complete") missing();
+else window.addEventListener("load", missing);
+
+const WAITING = "the first figures come within a few seconds";
+
+/** The variant, and where two versions have the same one, the version too. */
+function called(version, versions) {
+  const alone = versions.filter((other) => other.variant === version.variant).length === 1;
+  return alone ? version.variant : `${version.variant} ${short(version.version, 12)}`;
+}
 
 export function traffic(history, versions) {
   const rows = history.reduce((all, point) => all + Object.values(point.rows).reduce((some, one) => some + one, 0), 0);
   draw("traffic-chart", `Rows per second by version over time; ${count(rows)} rows in the history`, (colour) => ({
     traces: versions.map((version, place) => ({
-      type: "scatter", mode: "lines", name: short(`${version.variant} ${version.version}`), x: moments(history),
+      type: "scatter", mode: "lines", name: called(version, versions), x: moments(history),
       y: history.map((point) => (point.rows[version.version] ?? 0) / point.seconds),
       line: { color: place ? colour.quiet : colour.accent, width: 1.6, dash: DASHES[place % DASHES.length] },
       hovertemplate: "%{y:.3~s}",
     })),
-    showlegend: versions.length > 1,
+    showlegend: versions.length > 1 && history.length > 0, nothing: history.length ? null : WAITING,
   }));
 }
 
@@ -73,9 +85,9 @@ export function latency(history) {
       trace("P50", "p50", colour.accent, "solid"), trace("P99", "p99", colour.quiet, "dash"),
       { type: "bar", name: "errors", x: moments(failed), y: failed.map((point) => point.errors), yaxis: "y2", marker: { color: colour.alarm, opacity: 0.55 }, hovertemplate: "%{y}" },
     ],
-    showlegend: true,
+    showlegend: history.length > 0, nothing: history.length ? null : WAITING,
     yaxis: { ticksuffix: " ms" },
-    yaxis2: { overlaying: "y", side: "right", showgrid: false, fixedrange: true, rangemode: "tozero", nticks: 4, tickfont: { color: colour.alarm }, automargin: true, range: [0, Math.max(10, ...failed.map((point) => point.errors)) * 1.6] },
+    yaxis2: { visible: failed.length > 0, overlaying: "y", side: "right", showgrid: false, fixedrange: true, rangemode: "tozero", nticks: 4, tickfont: { color: colour.alarm }, automargin: true, tickmode: "auto", tickformat: "d", range: [0, Math.max(10, ...failed.map((point) => point.errors)) * 1.6] },
   }));
 }
 
@@ -89,7 +101,9 @@ export function pairs(outcomes, target) {
   const sums = found.counts.map((row) => row.reduce((all, one) => all + one, 0));
   const shares = names.map((_, actual) => found.counts.map((row, predicted) => (sums[predicted] ? row[actual] / sums[predicted] : null)));
   const right = found.counts.reduce((all, row, place) => all + row[place], 0) / Math.max(1, sums.reduce((all, one) => all + one, 0));
-  const axis = (title) => ({ title: { text: title, standoff: 6 }, tickvals: found.edges.map((_, place) => place + 0.5), ticktext: found.edges.map(size), showgrid: false, tickangle: 0, nticks: 6 });
+  const every = Math.ceil(found.edges.length / 5); // more would run into each other on a phone
+  const ticks = found.edges.map((_, place) => place).filter((place) => place % every === 0);
+  const axis = (title) => ({ title: { text: title, standoff: 6 }, tickvals: ticks.map((place) => place + 0.5), ticktext: ticks.map((place) => size(found.edges[place])), showgrid: false, tickangle: 0 });
   const unit = target.unit ? `, ${short(target.unit)}` : "";
   draw("pairs-chart", `Predicted against actual: ${percent(right)} of outcomes fall into the bin that was predicted`, (colour) => ({
     traces: [{
@@ -141,7 +155,7 @@ export function errors(outcomes) {
   draw("errors-chart", `Distribution of ${count(all)} errors`, (colour) => ({
     traces: [{
       type: "bar", x: inner.map((bar) => (bar.low + bar.high) / 2), width: inner.map((bar) => bar.high - bar.low),
-      y: inner.map((bar) => bar.share / (bar.high - bar.low)), marker: { color: colour.accent, opacity: 0.75 },
+      y: inner.map((bar) => bar.share / (bar.high - bar.low)), marker: { color: colour.accent, opacity: 0.75, line: { width: 0 } },
       customdata: inner.map((bar) => [bar.low, bar.high, bar.share]),
       hovertemplate: "%{customdata[0]:.1f} to %{customdata[1]:.1f}: %{customdata[2]:.1%} of outcomes<extra></extra>",
     }],

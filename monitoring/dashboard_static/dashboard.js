@@ -93,7 +93,7 @@ async function ask() {
     heard = Date.now() / 1000;
     failures = 0;
     at("stale").hidden = true;
-    document.body.classList.remove("is-stale");
+    document.body.classList.remove("is-stale", "is-waiting");
     remember(last.history);
     show();
   } catch (problem) {

@@ -1,7 +1,7 @@
 // Small multiples: each feature's live distribution over that of training, and one of them large.
 
 import { large } from "./charts.js";
-import { at, count, evidence, h, percent, signed, svg, table } from "./words.js";
+import { at, count, evidence, h, line as alarmAt, percent, signed, svg, table, track } from "./words.js";
 
 const WIDTH = 240, HEIGHT = 64;
 const cards = new Map();
@@ -33,13 +33,12 @@ function described(column, line) {
   const rows = total(column);
   const most = bins(column).sort((one, other) => Math.abs(other.live - other.reference) - Math.abs(one.live - one.reference))[0];
   const moved = rows && most ? `; moved most: ${most.label}, ${percent(most.reference)} in training, ${percent(most.live)} now` : "; no rows yet";
-  return `${column.name}: evidence ${evidence(column.evidence)}, alarm at ${evidence(line)}${moved}. Show it large.`;
+  return `${column.name}: evidence ${evidence(column.evidence)}, alarm at ${alarmAt(line)}${moved}. Show it large.`;
 }
 
 function movement(column) {
   if (column.moved === null) return "no rows yet";
-  const floor = column.floor === null ? "" : ` (ignored to ${percent(column.floor)})`;
-  return `${percent(column.moved)} moved${floor}`;
+  return `${percent(column.moved)} moved`;
 }
 
 function card(name) {
@@ -50,15 +49,14 @@ function card(name) {
 
 function fill(entry, column, line) {
   const rings = line !== null && column.evidence !== null && column.evidence >= line;
-  const share = line ? Math.min(1, Math.max(0, column.evidence ?? 0) / (line * 1.25)) : 0;
   Object.assign(entry, { column, line });
   entry.button.setAttribute("aria-label", described(column, line));
   entry.button.classList.toggle("alarm", rings);
   entry.button.replaceChildren(
     h("span", { class: "title" }, h("b", {}, rings ? "▲ " : null, column.name), h("span", { class: "quiet" }, column.unit)),
     shape(column),
-    h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: `${100 * share}%` } }), h("span", { class: "line" })),
-    h("span", { class: "foot quiet" }, h("span", {}, movement(column)), h("span", {}, `${evidence(column.evidence)} / ${evidence(line)}`)),
+    track(column.evidence, line),
+    h("span", { class: "foot quiet" }, h("span", {}, movement(column)), h("span", {}, `${evidence(column.evidence)} / ${alarmAt(line)}`)),
   );
 }
 
@@ -102,7 +100,7 @@ function enlarge() {
   if (!entry) return at("large").close();
   const { column, line } = entry;
   at("large-title").textContent = column.name;
-  at("large-about").textContent = `${count(total(column))} rows${column.unit ? `, in ${column.unit}` : ""}. ${movement(column)}. Evidence ${evidence(column.evidence)}; alone it would ring at ${evidence(line)} (log10).`;
+  at("large-about").textContent = `${count(total(column))} rows${column.unit ? `, in ${column.unit}` : ""}. ${movement(column)}${column.floor === null ? "" : `, of which up to ${percent(column.floor)} is ignored`}. Evidence ${evidence(column.evidence)}; alone it would ring at ${alarmAt(line)} (log10).`;
   large(column, bins(column));
   table("large-bins", ["Bin", "Training", "Live", "Difference", "Rows"], bins(column).map((bin) => ({
     cells: [bin.label, percent(bin.reference), percent(bin.live), signed(`${((bin.live - bin.reference) * 100).toFixed(1)}`, bin.live - bin.reference), count(bin.rows)],

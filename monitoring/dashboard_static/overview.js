@@ -1,6 +1,6 @@
 // What is said in words and tables: the line on top, versions, latency, errors, promises, alarms.
 
-import { at, count, evidence, figures, h, milliseconds, moment, percent, rate, signed, span, spoken, table } from "./words.js";
+import { at, count, evidence, figures, h, line as alarmAt, milliseconds, moment, percent, rate, signed, span, spoken, table, track } from "./words.js";
 
 const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 const ringing = (snapshot) => snapshot.alarms.filter((alarm) => alarm.state === "ringing");
@@ -48,7 +48,7 @@ export function head(snapshot) {
     `plan ${plan}`,
     `${workers.length} worker${workers.length === 1 ? "" : "s"}`,
     `up ${span(snapshot.now - snapshot.started_at)}`,
-    new Date(snapshot.now * 1000).toLocaleString("en-GB"),
+    moment(snapshot.now, snapshot.now, true),
   ].join(" · ");
 }
 
@@ -74,20 +74,22 @@ function meter(share, text) {
 }
 
 export function monitor({ monitor: name, evidence: found, line, ringing: rings }) {
-  return h("span", { class: `chip ${rings ? "alarm" : "well"}`, title: `log10 of the evidence, and the alarm line` },
-    `${rings ? "▲" : "✓"} ${name} ${evidence(found)} / ${evidence(line)}`);
+  const words = `${name}: evidence ${evidence(found)}, alarm at ${alarmAt(line)} (log10)${rings ? ", ringing" : ""}`;
+  return h("span", { class: `chip ${rings ? "alarm" : "well"}`, title: words },
+    h("span", { "aria-hidden": "true" }, `${rings ? "▲" : "✓"} ${name}`), track(found, line), h("span", { class: "hidden" }, words));
 }
 
 export function versions(snapshot, chosen, rates) {
   const headings = ["Version", "Planned", "Share, 5 min", "Ever", "Rows", "Rows/s", "Cached", "P50", "P99", "Live for", "Monitors"];
+  const last = snapshot.history.at(-1);
   table("versions", headings, snapshot.versions.map((version) => {
     const total = version.latency.find((stage) => stage.stage === "total");
     const name = [h("span", { class: "name" }, version.version), h("span", { class: `badge ${version.variant}` }, version.variant)];
-    const seconds = rates.rows?.[version.version];
+    const seconds = rates.rows?.[version.version] ?? (last ? (last.rows[version.version] ?? 0) / last.seconds : null);
     return { chosen: version.version === chosen, cells: [
       h("span", {}, name),
       version.variant === "shadow" ? "–" : percent(version.weight),
-      version.variant === "shadow" ? "–" : meter(version.recent_share, percent(version.recent_share)),
+      version.variant === "shadow" || version.recent_share === null ? "–" : meter(version.recent_share, percent(version.recent_share)),
       version.variant === "shadow" ? "–" : percent(version.share),
       count(version.rows), rate(seconds), percent(version.rows ? version.cached_rows / version.rows : null),
       milliseconds(total?.p50), milliseconds(total?.p99),
@@ -101,7 +103,7 @@ export function latency(version) {
   const slowest = Math.max(...version.latency.map((stage) => stage.p99 ?? 0), 1e-9);
   table("latency", ["Stage", "P50", "P95", "P99"], version.latency.map((stage) => ({
     cells: [stage.stage, milliseconds(stage.p50), milliseconds(stage.p95), meter((stage.p99 ?? 0) / slowest, milliseconds(stage.p99))],
-  })));
+  })), "no rows yet");
 }
 
 /** Counters that are seldom looked at, each group in one line. */
@@ -110,8 +112,8 @@ export function counters(snapshot, version) {
     ["Errors", snapshot.errors, "none"],
     ["Refused versions", snapshot.refusals, "none"],
     ["Refused outcomes", snapshot.outcomes_refused, "none"],
-    ["Prediction log", snapshot.prediction_log, "off"],
-    ["Cache", snapshot.cache, "off"],
+    ["Prediction log", snapshot.prediction_log, Object.keys(snapshot.prediction_log).length ? "nothing yet" : "off"],
+    ["Cache", snapshot.cache, Object.keys(snapshot.cache).length ? "nothing yet" : "off"],
     [`Of ${version.version}`, { shed: version.shed, timed_out: version.timed_out, ...version.shadow_rows }, "none"],
   ];
   at("counters").replaceChildren(...groups.map(([name, counts, nothing]) => {
@@ -128,11 +130,13 @@ export function error(value, scale, withSign = false) {
   return withSign ? signed(text, value) : text;
 }
 
-export function promises({ outcomes }) {
+export function promises({ outcomes, variant }) {
   at("no-outcomes").hidden = Boolean(outcomes?.outcomes);
   at("outcomes").hidden = !outcomes?.outcomes;
   if (!outcomes?.outcomes) {
-    at("no-outcomes").textContent = "No outcome yet: send what really happened to POST /outcomes, with the prediction_id of the answer.";
+    at("no-outcomes").textContent = variant === "shadow"
+      ? "No outcome: a shadow's predictions are answered to nobody, so nobody can say what became of them."
+      : "No outcome yet: send what really happened to POST /outcomes, with the prediction_id of the answer.";
     return;
   }
   const { promised, scale } = outcomes;
@@ -148,7 +152,8 @@ export function promises({ outcomes }) {
 }
 
 export function alarms(snapshot) {
-  const sorted = [...snapshot.alarms].sort((one, other) => other.rang_at - one.rang_at);
+  const order = (alarm) => (alarm.state === "ringing" ? 1e12 : 0) + alarm.rang_at;
+  const sorted = [...snapshot.alarms].sort((one, other) => order(other) - order(one));
   at("alarms").replaceChildren(...(sorted.length ? sorted : [null]).map((alarm) => {
     if (!alarm) return h("li", { class: "quiet" }, "No alarm has rung.");
     const rings = alarm.state === "ringing";

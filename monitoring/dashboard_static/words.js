@@ -53,6 +53,7 @@ export function milliseconds(seconds) {
 }
 
 export const evidence = (value) => (known(value) ? Math.max(value, 0).toFixed(1) : "0.0");
+export const line = (value) => (known(value) ? value.toFixed(1) : "–");
 
 const SPANS = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
 
@@ -64,25 +65,33 @@ export function span(seconds) {
   return `${units} ${unit}${units === 1 ? "" : "s"}`;
 }
 
-/** A moment: the time alone on the same day, else with the date. */
-export function moment(unix, now) {
+/** A moment: the time alone on the same day, else with the date. In full: with the date and the second. */
+export function moment(unix, now, full = false) {
   const then = new Date(unix * 1000);
-  const time = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (then.toDateString() === new Date(now * 1000).toDateString()) return time;
+  const time = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: full ? "2-digit" : undefined });
+  if (!full && then.toDateString() === new Date(now * 1000).toDateString()) return time;
   return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })}, ${time}`;
+}
+
+/** Evidence as a bar, with a mark at the alarm line. */
+export function track(found, line) {
+  const share = line && known(found) ? Math.min(1, Math.max(0, found) / (line * 1.25)) : 0;
+  return h("span", { class: "track", "aria-hidden": "true" },
+    h("span", { class: "fill", style: { width: `${100 * share}%` } }), h("span", { class: "line" }));
 }
 
 /** Words for a code: dropped_rows becomes dropped rows. */
 export const spoken = (code) => code.replaceAll("_", " ");
 
-/** The rows of a table body, anew. A cell is text, a node, or [text, title]; its heading is repeated for phones. */
-export function table(id, headings, rows) {
+/** The rows of a table body, anew, or words where there is none. A cell is text or a node; its heading is repeated for phones. */
+export function table(id, headings, rows, nothing = "nothing yet") {
   const [head, body] = [at(id).tHead, at(id).tBodies[0]];
   head.replaceChildren(h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading))));
   body.replaceChildren(
+    ...(rows.length ? [] : [h("tr", {}, h("td", { class: "nothing quiet", colspan: headings.length }, nothing))]),
     ...rows.map(({ cells, chosen }) =>
       h("tr", { class: chosen ? "is-chosen" : null },
-        cells.map((cell, place) => h(place ? "td" : "th", { scope: place ? null : "row", "data-heading": headings[place] }, cell)))),
+        cells.map((cell, place) => h(place ? "td" : "th", { scope: place ? null : "row", "data-heading": headings[place], class: cell === "–" ? "unknown" : null }, cell)))),
   );
 }
 
