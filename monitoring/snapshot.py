@@ -18,6 +18,7 @@ HISTORY_POINTS = 120
 
 Stage = Literal["validate", "queue", "preprocess", "predict", "total"]
 Variant = Literal["stable", "canary", "shadow"]
+OutcomeScale = Literal["relative", "typical", "quantile"]
 
 
 def _finite(value: Any) -> Any:
@@ -150,7 +151,7 @@ class OutcomesSnapshot(_Part):
 
     outcomes: int
     with_interval: int
-    scale: Literal["relative", "typical", "quantile"] = "relative"
+    scale: OutcomeScale = "relative"
     bias: Figure = None
     mean_error: Figure = None
     coverage: Figure = None

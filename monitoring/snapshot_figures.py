@@ -41,13 +41,14 @@ def recent_rows(history: Iterable[TrafficPoint], now: float, seconds: float = RE
     return summed
 
 
-def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
+def quantile(bounds: Sequence[float], counts: Sequence[int], share: float, lowest: float = 0.0) -> float | None:
     """A quantile of a histogram, interpolated within its bucket as Prometheus does it; None without any count.
 
     Args:
         bounds: upper bounds of the buckets, ascending, shape (n,). A last one of infinity may stand or be left out.
         counts: of each bucket alone, not cumulative; shape (n,), or one more for what is above the last bound.
         share: 0 to 1.
+        lowest: where the first bucket begins.
 
     Raises:
         ValueError: the shapes do not fit, or `share` is out of its limits.
@@ -60,7 +61,7 @@ def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> fl
     total = sum(counts)
     if not total:
         return None
-    wanted, below, low = share * total, 0, 0.0
+    wanted, below, low = share * total, 0, lowest
     for bound, count in zip(finite, counts, strict=False):
         if count and below + count >= wanted:
             return low + (bound - low) * (wanted - below) / count
