@@ -133,15 +133,15 @@ def readable_labels(profile: ColumnProfile, kind: Kind) -> list[str]:
         return [label.replace("never_seen", "never seen") for label in profile.labels]
     if not profile.edges:
         return ["given", "missing"]
-    write = _writers.get(kind, _number)
+    if kind == "flag":
+        ends = [-math.inf, *profile.edges, math.inf]
+        return [*(_flags(low, high) for low, high in pairwise(ends)), "missing"]
+    write = _date if kind == "date" else _number
     inner = [
         write(low) if high == math.nextafter(low, math.inf) else f"{write(low)} to {write(high)}"
         for low, high in pairwise(profile.edges)
     ]
-    last = write(profile.edges[-1])
-    if kind == "flag" and profile.edges == [0.0, math.nextafter(0.0, 1.0)]:
-        return ["other", "no", "yes", "missing"]
-    return [f"under {write(profile.edges[0])}", *inner, f"{last} or more", "missing"]
+    return [f"under {write(profile.edges[0])}", *inner, f"{write(profile.edges[-1])} or more", "missing"]
 
 
 def pair_counts(edges: Sequence[float], predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.float64]) -> Pairs:
@@ -176,8 +176,6 @@ def _date(value: float) -> str:
     return date.fromordinal(ordinal).isoformat() if 1 <= ordinal <= date.max.toordinal() else _number(value)
 
 
-def _flag(value: float) -> str:
-    return {0.0: "no", 1.0: "yes"}.get(value, _number(value))
-
-
-_writers = {"number": _number, "date": _date, "flag": _flag}
+def _flags(low: float, high: float) -> str:
+    """Which flags a bin holds."""
+    return " or ".join(word for value, word in ((0.0, "no"), (1.0, "yes")) if low <= value < high) or "other"
