@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from monitoring.snapshot import Snapshot
 from schemas.errors import NotFound
 
 PAGE = "index.html"
@@ -45,6 +46,19 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+def figures(snapshot: Snapshot, accept_encoding: bytes = b"") -> Answer:
+    """The answer to GET /dashboard.json (about 70 kB for 14 columns and 3 versions, a quarter when compressed)."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept-encoding"),
+    ]
+    body = snapshot.model_dump_json().encode()
+    if _takes_gzip(accept_encoding):
+        return Answer(200, [*headers, (b"content-encoding", b"gzip")], gzip.compress(body, compresslevel=1, mtime=0))
+    return Answer(200, headers, body)
 
 
 class _File(NamedTuple):

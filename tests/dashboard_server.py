@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
-from monitoring.dashboard import Answer, Dashboard
+from monitoring.dashboard import Answer, Dashboard, figures
 from monitoring.snapshot import Snapshot
 from schemas.errors import NotFound
 from tests import sample_snapshot
@@ -48,7 +48,7 @@ class DashboardServer:
             self.held.wait(timeout=30)
             if self.failing:
                 return Answer(503, [(b"content-type", b"application/problem+json")], b'{"status":503}')
-            return Answer(200, [(b"content-type", b"application/json")], self.snapshot.model_dump_json().encode())
+            return figures(self.snapshot, accept_encoding)
         if path == "/dashboard/plotly.js" and self.without_charts:
             return Answer(404, [], b"")
         try:

@@ -1,11 +1,11 @@
-// Asks dashboard.json every two seconds while somebody looks, and hands it to whatever draws.
+// Asks dashboard.json every three seconds while somebody looks, and hands it to whatever draws.
 
 import * as charts from "./charts.js";
 import { features } from "./features.js";
 import * as overview from "./overview.js";
 import { at, h, moment, span } from "./words.js";
 
-const EVERY = 2000, LONGEST = 30000, PATIENCE = 10000, POINTS = 120;
+const EVERY = 3000, LONGEST = 30000, PATIENCE = 10000, POINTS = 120;
 
 let history = []; // that of the server when the page was opened, and what came since
 let last = null; // the newest snapshot
@@ -41,6 +41,7 @@ function chosen() {
 
 function chooser(version) {
   const place = at("chooser");
+  place.hidden = last.versions.length < 2;
   const names = last.versions.map((one) => one.version);
   if (place.dataset.names !== JSON.stringify(names)) {
     place.dataset.names = JSON.stringify(names);

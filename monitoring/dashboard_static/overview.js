@@ -23,7 +23,8 @@ export function status(snapshot) {
       h("p", {}, first.text),
       h("p", { class: "quiet" }, `The change began about ${moment(first.since, snapshot.now)}.`,
         more.length ? ` ${more.length} more alarm${more.length === 1 ? "" : "s"}: see ` : null,
-        more.length ? h("a", { href: "#alarms" }, "Alarms") : null));
+        more.length ? h("a", { href: "#alarms" }, "Alarms") : null),
+      snapshot.problem ? h("p", {}, h("b", {}, "The rollout plan is not followed: "), snapshot.problem) : null);
   } else if (snapshot.problem) {
     say("status", "warn", h("strong", {}, "The rollout plan is not followed."), h("p", {}, snapshot.problem));
   } else if (!snapshot.versions.length) {

@@ -9,8 +9,10 @@ from importlib.machinery import ModuleSpec
 import pytest
 
 from monitoring import dashboard
-from monitoring.dashboard import FOLDER, NAMES, PATHS, Answer, Dashboard
+from monitoring.dashboard import FOLDER, NAMES, PATHS, Answer, Dashboard, figures
+from monitoring.snapshot import Snapshot
 from schemas.errors import NotFound
+from tests import sample_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,11 @@ def test_without_plotly_the_page_still_comes(monkeypatch: pytest.MonkeyPatch) ->
     assert files.answer("/dashboard").status == 200
     with pytest.raises(NotFound, match="plotly"):
         files.answer("/dashboard/plotly.js")
+
+
+def test_figures_are_never_kept_and_the_same_compressed() -> None:
+    snapshot = sample_snapshot.ringing()
+    plain, small = figures(snapshot), figures(snapshot, b"gzip")
+    assert Snapshot.model_validate_json(plain.body) == snapshot
+    assert gzip.decompress(small.body) == plain.body
+    assert headers(small)["cache-control"] == headers(plain)["cache-control"] == "no-store"
