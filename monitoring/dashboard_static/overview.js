@@ -81,7 +81,7 @@ export function monitor({ monitor: name, evidence: found, line, ringing: rings }
 }
 
 export function versions(snapshot, chosen, rates) {
-  const headings = ["Version", "Planned", "Share, 5 min", "Ever", "Rows", "Rows/s", "Cached", "P50", "P99", "Live for", "Monitors"];
+  const headings = ["Version", "Monitors", "Planned", "Share, 5 min", "Ever", "Rows", "Rows/s", "Cached", "P50", "P99", "Live for"];
   const last = snapshot.history.at(-1);
   table("versions", headings, snapshot.versions.map((version) => {
     const total = version.latency.find((stage) => stage.stage === "total");
@@ -89,13 +89,13 @@ export function versions(snapshot, chosen, rates) {
     const seconds = rates.rows?.[version.version] ?? (last ? (last.rows[version.version] ?? 0) / last.seconds : null);
     return { chosen: version.version === chosen, cells: [
       h("span", {}, name),
+      h("span", { class: "chips" }, version.monitors.map(monitor)),
       version.variant === "shadow" ? "–" : percent(version.weight),
       version.variant === "shadow" || version.recent_share === null ? "–" : meter(version.recent_share, percent(version.recent_share)),
       version.variant === "shadow" ? "–" : percent(version.share),
       count(version.rows), rate(seconds), percent(version.rows ? version.cached_rows / version.rows : null),
       milliseconds(total?.p50), milliseconds(total?.p99),
       span(snapshot.now - version.loaded_at),
-      h("span", { class: "chips" }, version.monitors.map(monitor)),
     ] };
   }));
 }
