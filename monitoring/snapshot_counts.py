@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from monitoring.outcome_history import OutcomeTotals
 from monitoring.profile import Profile
 from monitoring.snapshot import (
@@ -65,7 +68,7 @@ class VersionCounts:
     Args:
         rows: predicted rows, cached ones included; of a shadow, those that it predicted.
         cached: those of them that came from the cache.
-        columns: live rows by bin, a sequence for each column of the profile, in its order.
+        columns: live rows by bin, a sequence for each column of the profile, in its order (see `by_column`).
         stages: requests by latency bucket of each stage, not cumulative; the last one is for what is slower than all
             bounds.
         batches, batched_rows: batches that were computed, and the rows in them.
@@ -130,6 +133,19 @@ class VersionState:
     monitors: Sequence[MonitorSnapshot] = ()
     drift: DriftFigures = DriftFigures()
     outcomes: OutcomeState | None = None
+
+
+def by_column(profile: Profile, flat: Sequence[int] | npt.NDArray[np.int64]) -> list[list[int]]:
+    """Counts of all columns in one vector, column after column, as one list for each column.
+
+    Raises:
+        ValueError: the vector has not one count for each bin.
+    """
+    counts = np.asarray(flat, dtype=np.int64)
+    sizes = [len(column.labels) for column in profile.columns]
+    if counts.shape != (sum(sizes),):
+        raise ValueError(f"counts have shape {counts.shape}, the profile has {sum(sizes)} bins")
+    return [part.tolist() for part in np.split(counts, np.cumsum(sizes)[:-1])]
 
 
 def traffic_totals(service: ServiceCounts, versions: Sequence[VersionState], buckets: int) -> TrafficTotals:

@@ -30,6 +30,7 @@ from monitoring.snapshot_counts import (
     ServiceInfo,
     VersionCounts,
     VersionState,
+    by_column,
     traffic_totals,
 )
 from schemas.features import Column
@@ -183,6 +184,16 @@ def test_totals_for_the_history_leave_the_latency_of_shadows_out() -> None:
     totals = traffic_totals(ServiceCounts(errors={"validation": 2, "timeout": 1}), [STABLE, CANARY, shadow, IDLE], 4)
     assert (totals.latency, totals.errors) == ([0, 0, 20, 0], 3)
     assert traffic_totals(ServiceCounts(), [], 4).latency == [0, 0, 0, 0]
+
+
+def test_a_flat_vector_of_counts_is_cut_into_columns() -> None:
+    flat = np.arange(27)
+    assert by_column(PROFILE, flat) == [list(range(11)), list(range(11, 16)), list(range(16, 27))]
+    assert built(replace(IDLE, counts=VersionCounts(1, 0, by_column(PROFILE, flat)))).versions[0].columns[1].live == [
+        *range(11, 16)
+    ]
+    with pytest.raises(ValueError, match=r"shape \(26,\), the profile has 27 bins"):
+        by_column(PROFILE, flat[:-1])
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
