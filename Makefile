@@ -47,16 +47,14 @@ bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/ben
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-<<<<<<< HEAD
 flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph into docs/benchmarks (after make bench)
 	@$(BIN)/python -m benchmarks.flame
-=======
+
 LOG    ?= prediction_log
 OUTPUT ?= report.html
 report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
 	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
 		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
->>>>>>> helper-log
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
