@@ -31,6 +31,9 @@ _TILTS = {0.15: 3.0, 0.3: 3.0, 0.6: 1.0, 1.2: 0.5}
 _STEPS = {0.06: 4.0, 0.15: 2.0, 0.4: 1.0}
 """Shares of rows that one bin gains or loses, with their weights. Small ones weigh most: what is large is soon seen."""
 
+_MISSING_WEIGHT = 3.0
+"""Of the bin for missing values beside each other bin: values that go missing are the commonest accident."""
+
 _TILTS_WEIGHT = 0.5
 """Of all shifts and spreads together, where the order of the bins means something; the rest is of single bins."""
 
@@ -175,22 +178,23 @@ def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
     within = shares[:-1] / shares[:-1].sum()
     score = ndtri(np.clip(np.cumsum(within) - within / 2, 0.001, 0.999))
     found = []
-    for direction in (score, -score, score**2 - 1, 1 - score**2):
+    for direction, share in ((score, 1.0), (-score, 1.0), (score**2 - 1, 0.5), (1 - score**2, 0.5)):
         for tilt, weight in _TILTS.items():
             moved = shares.copy()
             moved[:-1] *= np.exp(np.clip(tilt * direction, -4, 4))
-            found.append((moved / moved.sum(), weight))
+            found.append((moved / moved.sum(), share * weight))
     return found
 
 
 def _stepped(shares: Vector) -> list[tuple[Vector, float]]:
-    """One bin gains or loses, the others keep their proportions."""
+    """One bin gains or loses, the others keep their proportions. The last bin, missing, is the likeliest."""
     found = []
     for bin_, share in enumerate(shares.tolist()):
+        likely = _MISSING_WEIGHT if bin_ == len(shares) - 1 else 1.0
         for step, weight in _STEPS.items():
-            found.append((_with_bin(shares, bin_, share + step * (1 - share)), weight))
+            found.append((_with_bin(shares, bin_, share + step * (1 - share)), likely * weight))
             if share > step:
-                found.append((_with_bin(shares, bin_, share - step), weight))
+                found.append((_with_bin(shares, bin_, share - step), likely * weight))
     return found
 
 
