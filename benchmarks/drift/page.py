@@ -64,8 +64,8 @@ def _head(results: Results) -> str:
         "# Drift alarms beside each other\n\n"
         "Written by `make proof-drift`; [results.json](results.json) has every stream. Eight numbers of different "
         "shapes and three categories of 4, 10 and 100 levels; 20,000 rows of reference, drawn anew for each stream; a "
-        "look every 100 rows. Plumbline has its usual contract: at most one false alarm in 30 days of 100 looks, movements "
-        "under 2 % ignored. The others compare a window of the last 1,000 rows with the reference. "
+        "look every 100 rows. Plumbline has its usual contract: at most one false alarm in 30 days of 100 looks, and "
+        "movements under 2 % ignored. The others compare a window of the last 1,000 rows with the reference. "
         "A change is seen when its column is named.\n\n![Rows until a change is seen](drift.svg)"
     )
 
