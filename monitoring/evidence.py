@@ -31,9 +31,6 @@ _TILTS = {0.15: 3.0, 0.3: 3.0, 0.6: 1.0, 1.2: 0.5}
 _STEPS = {0.06: 4.0, 0.15: 2.0, 0.4: 1.0}
 """Shares of rows that one bin gains or loses, with their weights. Small ones weigh most: what is large is soon seen."""
 
-_MISSING_WEIGHT = 3.0
-"""Of the bin for missing values beside each other bin: values that go missing are the commonest accident."""
-
 _TILTS_WEIGHT = 0.5
 """Of all shifts and spreads together, where the order of the bins means something; the rest is of single bins."""
 
@@ -75,10 +72,20 @@ class Reference:
         What is ignored is the largest of the contract's share, what the finite number of training rows leaves unsure,
         and how far training rows moved themselves over time.
         """
+        ordered = column.kind == "number"
+        return cls._within(np.array(column.counts, np.int64), ordered, ignore_below, column.movement)
+
+    @classmethod
+    def of_absence(cls, column: ColumnProfile, ignore_below: float) -> Reference:
+        """The same where only missing and never seen are told from the rest, which is the first bin."""
         counts = np.array(column.counts, np.int64)
-        movement = 1.0 if column.movement > FOLLOWS_TIME else column.movement
-        ignored = min(1.0, max(ignore_below, unsure_share(counts), movement))
-        return cls(reference_shares(counts), column.kind == "number", ignored)
+        absent = np.append(counts[: -column.absent].sum(), counts[-column.absent :])
+        return cls._within(absent, False, ignore_below, column.absent_movement)
+
+    @classmethod
+    def _within(cls, counts: Counts, ordered: bool, ignore_below: float, movement: float) -> Reference:
+        movement = 1.0 if movement > FOLLOWS_TIME else movement
+        return cls(reference_shares(counts), ordered, min(1.0, max(ignore_below, unsure_share(counts), movement)))
 
 
 class Evidence:
@@ -187,14 +194,13 @@ def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
 
 
 def _stepped(shares: Vector) -> list[tuple[Vector, float]]:
-    """One bin gains or loses, the others keep their proportions. The last bin, missing, is the likeliest."""
+    """One bin gains or loses, the others keep their proportions."""
     found = []
     for bin_, share in enumerate(shares.tolist()):
-        likely = _MISSING_WEIGHT if bin_ == len(shares) - 1 else 1.0
         for step, weight in _STEPS.items():
-            found.append((_with_bin(shares, bin_, share + step * (1 - share)), likely * weight))
+            found.append((_with_bin(shares, bin_, share + step * (1 - share)), weight))
             if share > step:
-                found.append((_with_bin(shares, bin_, share - step), likely * weight))
+                found.append((_with_bin(shares, bin_, share - step), weight))
     return found
 
 

@@ -247,12 +247,12 @@ def negative_restarts(state: dict[str, object]) -> None:
 
 def foreign_column(state: dict[str, object]) -> None:
     """A state in which a column moved that there is not."""
-    state["moved"] = [{"column": 9, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
+    state["moved"] = [{"column": 9, "part": 9, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
 def unfit_column(state: dict[str, object]) -> None:
     """A state in which a column moved that has other bins."""
-    state["moved"] = [{"column": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
+    state["moved"] = [{"column": 0, "part": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
 @pytest.mark.parametrize(
