@@ -36,13 +36,12 @@ class ColumnEvidence:
         absence = [Reference.of_absence(column, ignore_below) for column in columns]
         self.references = [*whole, *absence]
         self._absent = [column.absent for column in columns]
-        self._evidence = Evidence(self.references)
+        self._whole, self._absence = Evidence(whole), Evidence(absence)
         self._sums = _sums(columns)
 
     def of(self, counts: Counts) -> Vector:
         """Natural logarithm of the e-values, shape (columns, runs), of flat counts of shape (runs, bins)."""
-        logs = self._evidence.of(np.concatenate([counts, counts @ self._sums], axis=1))
-        whole, absence = logs[: self._size], logs[self._size :]
+        whole, absence = self._whole.of(counts), self._absence.of(counts @ self._sums)
         mean: Vector = np.logaddexp(whole + np.log(1 - _ABSENCE_WEIGHT), absence + np.log(_ABSENCE_WEIGHT))
         return mean
 
@@ -61,7 +60,9 @@ class ColumnEvidence:
 
     def drifted(self, part: int, counts: Counts) -> Vector:
         """The shares that drifted rows have by the counts of a part; see `Evidence.drifted`."""
-        return self._evidence.drifted(part, counts)
+        if part < self._size:
+            return self._whole.drifted(part, counts)
+        return self._absence.drifted(part - self._size, counts)
 
 
 def _sums(columns: Sequence[ColumnProfile]) -> Counts:

@@ -136,6 +136,19 @@ def test_movement_within_the_reference_is_ignored_too() -> None:
     assert play(watched, stream(10_000, 1, moved=0.05)) == []
 
 
+def test_missing_values_ring_and_clear_however_much_the_values_move() -> None:
+    moving = [column.model_copy(update={"movement": 0.3}) for column in PROFILE.columns]
+    watched = monitor(Profile(rows=PROFILE.rows, columns=moving))
+    assert [alarm.state for alarm in play(watched, stream(8000, 1, missing=0.06))] == ["ringing"]
+    assert watched.ringing is not None
+    assert [moved.name for moved in watched.ringing.features] == ["second"]
+    assert watched.ringing.features[0].bins[0].label == "missing"
+    again = monitor(Profile(rows=PROFILE.rows, columns=moving))
+    again.restore(watched.to_json())
+    assert again.to_json() == watched.to_json()
+    assert [alarm.state for alarm in play(watched, stream(3000, 2))] == ["cleared"]
+
+
 def test_a_column_that_follows_time_is_not_watched() -> None:
     days = np.arange(20_000.0)
     watched = monitor(Profile(rows=20_000, columns=[profile_number("day", days)]))
