@@ -84,7 +84,7 @@ class Psi:
         return shares
 
 
-class Tests:
+class Bonferroni:
     """Kolmogorov-Smirnov for numbers and chi-squared for categories, with Bonferroni's correction."""
 
     def __init__(self, reference: Columns) -> None:

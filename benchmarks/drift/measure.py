@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift.detectors import STEP, WINDOW, Detector, Ours, Psi, Tests
+from benchmarks.drift.detectors import STEP, WINDOW, Bonferroni, Detector, Ours, Psi
 from benchmarks.drift.streams import (
     CATEGORIES,
     CHANGE,
@@ -30,7 +30,7 @@ DETECTORS: dict[str, Callable[[Columns], Detector]] = {
     OURS: Ours,
     "PSI > .1": lambda reference: Psi(reference, 0.1),
     "PSI > .2": lambda reference: Psi(reference, 0.2),
-    "KS and chi2, Bonferroni": Tests,
+    "KS and chi2, Bonferroni": Bonferroni,
 }
 
 Results = dict[str, Any]

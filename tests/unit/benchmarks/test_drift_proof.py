@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.drift import measure, page
 from benchmarks.drift.__main__ import main
-from benchmarks.drift.detectors import WINDOW, Ours, Psi, Tests
+from benchmarks.drift.detectors import WINDOW, Bonferroni, Ours, Psi
 from benchmarks.drift.measure import EVIDENTLY, OURS
 from benchmarks.drift.streams import SCENARIOS, Columns, Scenario, Source
 
@@ -42,14 +42,14 @@ def test_only_the_stated_column_changes_and_by_as_much(change: Scenario) -> None
 def test_every_detector_sees_a_large_shift_and_names_its_column() -> None:
     large = Scenario("large", "normal", "shift", 1.0, 0)
     reference, stream = streams(large)
-    for detector in (Ours(reference), Psi(reference, 0.1), Psi(reference, 0.2), Tests(reference)):
+    for detector in (Ours(reference), Psi(reference, 0.1), Psi(reference, 0.2), Bonferroni(reference)):
         assert any("normal" in columns for _, columns in detector.flagged(stream))
 
 
 def test_windows_begin_when_they_are_full_and_ours_at_the_first_look() -> None:
     reference, stream = streams(SCENARIOS[0], 1500)
     assert next(iter(Ours(reference).flagged(stream)))[0] == 100
-    assert next(iter(Tests(reference).flagged(stream)))[0] == WINDOW
+    assert next(iter(Bonferroni(reference).flagged(stream)))[0] == WINDOW
 
 
 def test_the_median_counts_never_as_the_latest() -> None:
@@ -66,7 +66,9 @@ def test_it_runs_and_writes_its_page(tmp_path: Path) -> None:
 
 
 def test_a_false_alarm_and_a_late_one_break_promises() -> None:
-    changes = {scenario.title: {OURS: [scenario.limit]} for scenario in SCENARIOS}
+    changes: dict[str, dict[str, list[int | None]]] = {
+        scenario.title: {OURS: [scenario.limit]} for scenario in SCENARIOS
+    }
     kept = {"quiet": {OURS: {"rang": 0}}, "changes": changes}
     assert page.failures(kept) == []
     changes[SCENARIOS[0].title] = {OURS: [None, None, 100]}
