@@ -4,6 +4,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 3000
 VENV   := .venv
 BIN    := $(VENV)/bin
+MODEL  ?= house_prices
 
 # BentoML's usage statistics stay off: nothing leaves this machine unasked.
 export BENTOML_DO_NOT_TRACK := True
@@ -43,6 +44,13 @@ proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken ver
 proof-outcomes: $(VENV)/dev.stamp  ## outcome alarms: how often wrong, how soon, and when on real sales (about 3 minutes)
 	@$(BIN)/python -m benchmarks.outcomes
 
+proof-drift: $(VENV)/dev.stamp  ## false alarms and delays of the drift alarm beside other tools' (about 15 minutes)
+	@$(BIN)/python -m benchmarks.drift
+
+calibrate: $(VENV)/dev.stamp  ## what the drift contract of MODEL (house_prices) is worth (options: CALIBRATE=--ignore-below=0.05)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m monitoring.calibrate $(MODEL) $(CALIBRATE)
+
 bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
@@ -66,6 +74,7 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
 	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
+	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,9 +21,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from monitoring.alarms import Alarm, MovedFeature
+from monitoring.column_evidence import ColumnEvidence
 from monitoring.contract import Contract
 from monitoring.drift_texts import cleared_text, moved_bins, ringing_text
-from monitoring.evidence import NOTHING, Evidence, Reference, log_sum
+from monitoring.evidence import NOTHING, log_sum
 from monitoring.layout import Layout
 from monitoring.moved_column import MovedColumn, MovedColumnState
 from monitoring.profile import Profile
@@ -70,8 +71,8 @@ class DriftMonitor:
 
     def __init__(self, version: str, profile: Profile, contract: Contract) -> None:
         self._version, self._columns, self._contract = version, profile.columns, contract
-        self._references = [Reference.of(column, contract.ignore_below) for column in profile.columns]
-        self._evidence = Evidence(self._references)
+        self._evidence = ColumnEvidence(profile.columns, contract.ignore_below)
+        self._references = self._evidence.references[: len(profile.columns)]
         self._line = math.log(contract.threshold)
         self._layout = Layout(profile.columns)
         self._at: float | None = None
@@ -177,7 +178,7 @@ class DriftMonitor:
         restarts = Restarts(self._layout.bins)
         try:
             restarts.restore(state.restarts)
-            moved = {one.column: MovedColumn.restore(one, self._evidence, self._references) for one in state.moved}
+            moved = {one.column: MovedColumn.restore(one, self._evidence) for one in state.moved}
         except ValueError as error:
             raise StateRefused(f"saved drift state is damaged: {error}; begin anew") from error
         self._at, self._looks, self._looked_at = state.at, state.looks, state.looked_at
@@ -237,9 +238,7 @@ class DriftMonitor:
         """Name every column whose evidence reaches the line by itself, and forget what led to it."""
         for i in np.flatnonzero(self._by_column >= self._line).tolist():
             counts = self._layout.of_column(self._restarts.counts[int(logs[i].argmax())], i)
-            self._moved[i] = MovedColumn(
-                i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence, self._references[i]
-            )
+            self._moved[i] = MovedColumn(i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence)
             self._forget(i)
 
     def _forget(self, column: int) -> None:

@@ -55,7 +55,7 @@ def ringing_text(features: Sequence[MovedFeature], rows: int, since: float) -> s
     described = "; ".join(_described(feature) for feature in features[:NAMED_FEATURES])
     more = len(features) - NAMED_FEATURES
     others = f"; and {more} more feature{'s' if more > 1 else ''}" if more > 0 else ""
-    return f"Inputs differ from training on {rows:,} rows since {moment(since)}: {described}{others}. {_REMEDY}"
+    return f"Traffic differs from training on {rows:,} rows since {moment(since)}: {described}{others}. {_REMEDY}"
 
 
 def cleared_text(text: str, now: float) -> str:

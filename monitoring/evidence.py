@@ -72,10 +72,20 @@ class Reference:
         What is ignored is the largest of the contract's share, what the finite number of training rows leaves unsure,
         and how far training rows moved themselves over time.
         """
+        ordered = column.kind == "number"
+        return cls._within(np.array(column.counts, np.int64), ordered, ignore_below, column.movement)
+
+    @classmethod
+    def of_absence(cls, column: ColumnProfile, ignore_below: float) -> Reference:
+        """The same where only missing and never seen are told from the rest, which is the first bin."""
         counts = np.array(column.counts, np.int64)
-        movement = 1.0 if column.movement > FOLLOWS_TIME else column.movement
-        ignored = min(1.0, max(ignore_below, unsure_share(counts), movement))
-        return cls(reference_shares(counts), column.kind == "number", ignored)
+        absent = np.append(counts[: -column.absent].sum(), counts[-column.absent :])
+        return cls._within(absent, False, ignore_below, column.absent_movement)
+
+    @classmethod
+    def _within(cls, counts: Counts, ordered: bool, ignore_below: float, movement: float) -> Reference:
+        movement = 1.0 if movement > FOLLOWS_TIME else movement
+        return cls(reference_shares(counts), ordered, min(1.0, max(ignore_below, unsure_share(counts), movement)))
 
 
 class Evidence:
@@ -175,11 +185,11 @@ def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
     within = shares[:-1] / shares[:-1].sum()
     score = ndtri(np.clip(np.cumsum(within) - within / 2, 0.001, 0.999))
     found = []
-    for direction in (score, -score, score**2 - 1, 1 - score**2):
+    for direction, share in ((score, 1.0), (-score, 1.0), (score**2 - 1, 0.5), (1 - score**2, 0.5)):
         for tilt, weight in _TILTS.items():
             moved = shares.copy()
             moved[:-1] *= np.exp(np.clip(tilt * direction, -4, 4))
-            found.append((moved / moved.sum(), weight))
+            found.append((moved / moved.sum(), share * weight))
     return found
 
 

@@ -8,13 +8,12 @@ flutter, and clears about as fast as it rang.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring.evidence import Evidence, Reference, nearest_shares
+from monitoring.column_evidence import ColumnEvidence
+from monitoring.evidence import nearest_shares
 
 Counts = npt.NDArray[np.int64]
 
@@ -28,6 +27,7 @@ class MovedColumnState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     column: int = Field(ge=0)
+    part: int = Field(ge=0)
     counts: list[int]
     quiet: list[int]
     evidence: float
@@ -43,28 +43,26 @@ class MovedColumn:
         counts: rows since its change began, by bin, shape (k,).
         evidence: natural logarithm, when it was named.
         most: where what is left of it is held.
-        model: computes the shares of drifted rows.
-        reference: of the column.
+        model: computes the shares of drifted rows, and knows which part of the column moved.
     """
 
-    def __init__(
-        self, column: int, counts: Counts, evidence: float, most: float, model: Evidence, reference: Reference
-    ) -> None:
+    def __init__(self, column: int, counts: Counts, evidence: float, most: float, model: ColumnEvidence) -> None:
         self.column, self.counts, self.evidence = column, counts.copy(), evidence
         self.held = self._most = most
         self._quiet: Counts = np.zeros_like(self.counts)  # rows since it was last held
-        self._model, self._reference = model, reference
+        self._model, self._part = model, model.clearest_part(column, counts)
         self._fit()
 
     def _fit(self) -> None:
-        drifted = self._model.drifted(self.column, self.counts)
-        distance = 0.5 * float(np.abs(drifted - self._reference.shares).sum())
-        ignored = np.array(min(self._reference.ignored, _NEAREST * distance))
-        self._ratios = np.log(drifted / nearest_shares(self._reference.shares, drifted, ignored))
+        reference = self._model.references[self._part]
+        drifted = self._model.drifted(self._part, self._model.of_part(self._part, self.counts))
+        distance = 0.5 * float(np.abs(drifted - reference.shares).sum())
+        ignored = np.array(min(reference.ignored, _NEAREST * distance))
+        self._ratios = np.log(drifted / nearest_shares(reference.shares, drifted, ignored))
 
     def add(self, grown: Counts) -> bool:
         """Ask new rows by bin, shape (k,). Returns whether the drift goes on in full strength."""
-        self.held = min(max(self.held + float(grown @ self._ratios), 0.0), self._most)
+        self.held = min(max(self.held + float(self._model.of_part(self._part, grown) @ self._ratios), 0.0), self._most)
         self._quiet = self._quiet + grown
         if self.held < self._most:
             return False
@@ -76,6 +74,7 @@ class MovedColumn:
         """All state."""
         return MovedColumnState(
             column=self.column,
+            part=self._part,
             counts=self.counts.tolist(),
             quiet=self._quiet.tolist(),
             evidence=self.evidence,
@@ -84,18 +83,21 @@ class MovedColumn:
         )
 
     @classmethod
-    def restore(cls, state: MovedColumnState, model: Evidence, references: Sequence[Reference]) -> MovedColumn:
+    def restore(cls, state: MovedColumnState, model: ColumnEvidence) -> MovedColumn:
         """From saved state.
 
         Raises:
             ValueError: it does not fit the columns.
         """
-        if state.column >= len(references):
+        columns = len(model.references) // 2
+        if state.column >= columns or state.part not in (state.column, columns + state.column):
             raise ValueError("a moved column is not of this profile")
-        reference = references[state.column]
+        bins = len(model.references[state.column].shares)
         for counts in (state.counts, state.quiet):
-            if len(counts) != len(reference.shares) or min(counts) < 0:
+            if len(counts) != bins or min(counts) < 0:
                 raise ValueError("a moved column does not fit its bins")
-        moved = cls(state.column, np.array(state.counts, np.int64), state.evidence, state.most, model, reference)
+        moved = cls(state.column, np.array(state.counts, np.int64), state.evidence, state.most, model)
+        moved._part = state.part
+        moved._fit()
         moved.held, moved._quiet = state.held, np.array(state.quiet, np.int64)
         return moved

@@ -31,7 +31,8 @@ class ColumnProfile(BaseModel):
 
     Numbers: bin i holds edges[i-1] <= x < edges[i]; the last bin holds missing values.
     Categories: one bin for each code in `codes`, then other, never seen, missing.
-    `movement` is the share of rows by which parts of the reference, cut by time, moved from the whole.
+    `movement` is the share of rows by which parts of the reference, cut by time, moved from the whole;
+    `absent_movement` the same where only missing and never seen are told from the rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,12 @@ class ColumnProfile(BaseModel):
     labels: list[str]
     counts: list[int]
     movement: float = Field(default=0.0, ge=0, le=1)  # bundles from before it was measured have none
+    absent_movement: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def absent(self) -> int:
+        """How many of the last bins hold no value that training knew: missing, and a category's never seen."""
+        return 1 if self.kind == "number" else 2
 
     def count(self, values: Values) -> Counts:
         """Count values, shape (n,), into the bins."""
@@ -112,4 +119,9 @@ def profile_category(name: str, values: Values, levels: Sequence[str]) -> Column
 def _filled(column: ColumnProfile, values: Values) -> ColumnProfile:
     bins, size = column.bins(values), len(column.labels)
     counts = np.bincount(bins, minlength=size)
-    return column.model_copy(update={"counts": counts.tolist(), "movement": movement_over_time(bins, size)})
+    absent = np.maximum(bins - (size - column.absent) + 1, 0)
+    movements = {
+        "movement": movement_over_time(bins, size),
+        "absent_movement": movement_over_time(absent, column.absent + 1),
+    }
+    return column.model_copy(update={"counts": counts.tolist(), **movements})

@@ -136,6 +136,19 @@ def test_movement_within_the_reference_is_ignored_too() -> None:
     assert play(watched, stream(10_000, 1, moved=0.05)) == []
 
 
+def test_missing_values_ring_and_clear_however_much_the_values_move() -> None:
+    moving = [column.model_copy(update={"movement": 0.3}) for column in PROFILE.columns]
+    watched = monitor(Profile(rows=PROFILE.rows, columns=moving))
+    assert [alarm.state for alarm in play(watched, stream(8000, 1, missing=0.06))] == ["ringing"]
+    assert watched.ringing is not None
+    assert [moved.name for moved in watched.ringing.features] == ["second"]
+    assert watched.ringing.features[0].bins[0].label == "missing"
+    again = monitor(Profile(rows=PROFILE.rows, columns=moving))
+    again.restore(watched.to_json())
+    assert again.to_json() == watched.to_json()
+    assert [alarm.state for alarm in play(watched, stream(3000, 2))] == ["cleared"]
+
+
 def test_a_column_that_follows_time_is_not_watched() -> None:
     days = np.arange(20_000.0)
     watched = monitor(Profile(rows=20_000, columns=[profile_number("day", days)]))
@@ -247,12 +260,12 @@ def negative_restarts(state: dict[str, object]) -> None:
 
 def foreign_column(state: dict[str, object]) -> None:
     """A state in which a column moved that there is not."""
-    state["moved"] = [{"column": 9, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
+    state["moved"] = [{"column": 9, "part": 9, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
 def unfit_column(state: dict[str, object]) -> None:
     """A state in which a column moved that has other bins."""
-    state["moved"] = [{"column": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
+    state["moved"] = [{"column": 0, "part": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
 @pytest.mark.parametrize(
