@@ -73,17 +73,17 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Family]:
         """Every metric of the table that is shown."""
         seen = self._everything()
-        alive = _alive(seen)
+        living = alive(seen)
         found = [_worked_out(version) for version in seen.versions]
         for metric in TABLE:
             if metric.name in INTERNAL:
                 continue
             family = _family(metric, _label_names(metric))
             if metric.scope == "service":
-                _fill(family, metric, seen.service, None, (seen.model,), alive)
+                _fill(family, metric, seen.service, None, (seen.model,), living)
             else:
                 for version, derived in zip(seen.versions, found, strict=True):
-                    _fill(family, metric, version.metrics, derived, (seen.model, version.name), alive)
+                    _fill(family, metric, version.metrics, derived, (seen.model, version.name), living)
             yield family
 
 
@@ -134,7 +134,7 @@ def _histogram(metric: Metric, numbers: Sequence[int]) -> tuple[list[tuple[str, 
     return buckets, int(numbers[-1]) / MICRO
 
 
-def _alive(seen: Everything) -> list[int]:
+def alive(seen: Everything) -> list[int]:
     """The slots of workers that count."""
     place = seen.service.layout.place("worker_seen_timestamp_seconds", ())
     last = seen.service.shared.by_slot[:, place]

@@ -24,7 +24,8 @@ PREFIX = "plumbline_"
 OTHER = "other"
 """What a label says for a value that the table does not foresee: series stay bounded, whatever comes."""
 
-STAGES = ("validate", "queue", "preprocess", "predict", "total")
+Stage = Literal["validate", "queue", "preprocess", "predict", "total"]
+STAGES: tuple[Stage, ...] = ("validate", "queue", "preprocess", "predict", "total")
 SECONDS = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),)
 ROWS = tuple(float(1 << power) for power in range(15))
 
@@ -120,6 +121,7 @@ TABLE = (
         feature=OPEN,
     ),
     Metric("outcome_counts", "counter", "version", "Judged outcomes; the next five are parts of it", {"place": OPEN}),
+    Metric("outcome_pairs", "counter", "version", "Outcomes by predicted and actual bin", {"place": OPEN}),
     _found("version", "outcomes_total", "Outcomes that were counted", "counter"),
     _found("version", "outcome_with_interval_total", "Outcomes of predictions with an interval", "counter"),
     _found("version", "outcome_inside_total", "Outcomes inside their interval", "counter"),
@@ -133,7 +135,7 @@ TABLE = (
     _found("version", "feature_evidence", "log10 of the evidence for drift of one feature", feature=OPEN),
 )
 
-INTERNAL = frozenset({"outcome_counts"})
+INTERNAL = frozenset({"outcome_counts", "outcome_pairs"})
 """Counted, but shown under other names."""
 
 _PLACES = tuple(str(place) for place in range(SLOTS))
@@ -216,6 +218,10 @@ class Metrics:
         own = self.shared.own
         own[place : place + len(counts)] += counts
         own[place + len(counts)] += round(float(found.sum()) * MICRO)
+
+    def highest(self, name: str) -> int:
+        """The highest value that a worker has set."""
+        return int(self.shared.by_slot[:, self.layout.place(name, ())].max())
 
     def total(self, name: str) -> Counts:
         """The sums over all workers of all combinations of a metric, in their order."""

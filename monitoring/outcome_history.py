@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from monitoring.outcomes import ERROR_PPM, FIRST_BIN, INSIDE, OUTCOMES, WITH_INTERVAL, Counts
 from monitoring.snapshot import HISTORY_POINTS, OutcomePoint
 from monitoring.snapshot_figures import quantile
 
@@ -59,6 +60,18 @@ class OutcomeTotals(BaseModel):
     def coverage(self) -> float | None:
         """Share of outcomes inside their interval; None without intervals."""
         return self.inside / self.with_interval if self.with_interval else None
+
+
+def outcome_totals(counts: Counts, pairs: Sequence[int] = ()) -> OutcomeTotals:
+    """The totals from summed counts, shape (monitoring.outcomes.SLOTS,), and pairs if they are wanted."""
+    return OutcomeTotals(
+        outcomes=int(counts[OUTCOMES]),
+        with_interval=int(counts[WITH_INTERVAL]),
+        inside=int(counts[INSIDE]),
+        error_ppm=int(counts[ERROR_PPM]),
+        error_counts=tuple(counts[FIRST_BIN:].tolist()),
+        pairs=tuple(pairs),
+    )
 
 
 class _Sample(BaseModel):

@@ -49,11 +49,12 @@ class Refused:
 
 
 class Judged(NamedTuple):
-    """A batch's verdicts. `counts` by version: what to add, shape (SLOTS,)."""
+    """A batch's verdicts. By version, what to add: `counts`, shape (SLOTS,), and `pairs`, as `pair_counts` has them."""
 
     accepted: int
     refused: list[Refused]
     counts: dict[str, Counts]
+    pairs: dict[str, Counts]
 
 
 class _Believed(NamedTuple):
@@ -75,11 +76,17 @@ class Judge:
     def __init__(self, keys: Sequence[bytes], model: str, seen: SeenIds, max_age_seconds: float | None = None) -> None:
         self._reader, self._seen = IdReader(keys, model), seen
         self._terms: dict[str, Terms] = {}
+        self._edges: dict[str, Sequence[float]] = {}
         self._max_age = math.inf if max_age_seconds is None else max_age_seconds
 
-    def know(self, version: str, terms: Terms) -> None:
-        """Judge outcomes of this version from now on; those of unknown versions are foreign."""
-        self._terms[version] = terms
+    def know(self, version: str, terms: Terms, edges: Sequence[float] = ()) -> None:
+        """Judge outcomes of this version from now on; those of unknown versions are foreign.
+
+        Args:
+            terms: what they are held against.
+            edges: of the bins in which predictions and actual values are paired.
+        """
+        self._terms[version], self._edges[version] = terms, edges
         self._reader.know(version)
 
     def judge(self, outcomes: Sequence[tuple[str, float]], now: float) -> Judged:
@@ -104,7 +111,7 @@ class Judge:
             if not is_new:
                 refused.append(Refused(outcome.place, "duplicate", "an outcome of this prediction was counted before"))
         accepted = [outcome for outcome, is_new in zip(believed, new, strict=True) if is_new]
-        return Judged(len(accepted), sorted(refused), self._counts(accepted))
+        return Judged(len(accepted), sorted(refused), *self._counted(accepted))
 
     def _why_not(self, issued: IssuedPrediction, actual: float, now: float) -> tuple[RefusalReason, str] | None:
         age = now - issued.issued_at
@@ -120,11 +127,13 @@ class Judge:
         wrong = self._terms[issued.version].scale.absurd(issued.value, actual)
         return ("absurd", f"actual {wrong}; check its unit and which prediction it belongs to") if wrong else None
 
-    def _counts(self, accepted: Sequence[_Believed]) -> dict[str, Counts]:
+    def _counted(self, accepted: Sequence[_Believed]) -> tuple[dict[str, Counts], dict[str, Counts]]:
         by_version: dict[str, list[_Believed]] = {}
         for outcome in accepted:
             by_version.setdefault(outcome.issued.version, []).append(outcome)
-        return {version: _counted(self._terms[version], found) for version, found in by_version.items()}
+        counts = {version: _counted(self._terms[version], found) for version, found in by_version.items()}
+        pairs = {version: _paired(self._edges[version], found) for version, found in by_version.items()}
+        return counts, pairs
 
 
 def _counted(terms: Terms, outcomes: Sequence[_Believed]) -> Counts:
@@ -138,6 +147,19 @@ def _counted(terms: Terms, outcomes: Sequence[_Believed]) -> Counts:
         high=np.array([math.nan if one.high is None else one.high for one in issued]),
         draws=nonces / 2.0**64,
     )
+
+
+def _paired(edges: Sequence[float], outcomes: Sequence[_Believed]) -> Counts:
+    predicted = np.array([outcome.issued.value for outcome in outcomes])
+    return pair_counts(edges, predicted, np.array([outcome.actual for outcome in outcomes]))
+
+
+def pair_counts(edges: Sequence[float], predicted: Vector, actual: Vector) -> Counts:
+    """Predictions against actual values, both of shape (n,), in the same m - 1 edges; shape (m * m,), by prediction
+    first. Such counts add up."""
+    size = len(edges) + 1
+    places = np.searchsorted(edges, predicted, side="right") * size + np.searchsorted(edges, actual, side="right")
+    return np.bincount(places, minlength=size * size).astype(np.int64, copy=False)
 
 
 def count(terms: Terms, predicted: Vector, actual: Vector, low: Vector, high: Vector, draws: Vector) -> Counts:

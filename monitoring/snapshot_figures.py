@@ -8,11 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
-
 from monitoring.profile import ColumnProfile
-from monitoring.snapshot import ColumnSnapshot, Pairs, Stage, StageLatency, TrafficPoint
+from monitoring.snapshot import ColumnSnapshot, Stage, StageLatency, TrafficPoint
 from schemas.features import Column, Features, Kind
 
 RECENT_SECONDS = 300.0
@@ -142,20 +139,6 @@ def readable_labels(profile: ColumnProfile, kind: Kind) -> list[str]:
         for low, high in pairwise(profile.edges)
     ]
     return [f"under {write(profile.edges[0])}", *inner, f"{write(profile.edges[-1])} or more", "missing"]
-
-
-def pair_counts(edges: Sequence[float], predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.float64]) -> Pairs:
-    """Count predictions against actual values, both of shape (n,), in the same bins. Sums of such counts add up.
-
-    Raises:
-        ValueError: a value is NaN, which belongs to no bin.
-    """
-    if np.isnan(predicted).any() or np.isnan(actual).any():
-        raise ValueError("predicted and actual must be numbers, not NaN")
-    size = len(edges) + 1
-    places = np.searchsorted(edges, predicted, side="right") * size + np.searchsorted(edges, actual, side="right")
-    counts = np.bincount(places, minlength=size * size).reshape(size, size)
-    return Pairs(edges=list(edges), counts=counts.tolist())
 
 
 def example_request(rows: type[Features]) -> str | None:

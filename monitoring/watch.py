@@ -27,8 +27,11 @@ from monitoring.contract import Contract
 from monitoring.drift import DriftMonitor, StateRefused
 from monitoring.outcome_alarms import OutcomeMonitor
 from monitoring.outcome_contract import Terms
+from monitoring.outcome_errors import EDGES
+from monitoring.outcome_history import OutcomeHistory, outcome_totals
 from monitoring.outcomes import OUTCOMES
 from monitoring.profile import Profile
+from monitoring.snapshot import OutcomePoint
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class VersionEvidence(BaseModel):
     Args:
         features, ignored: by feature, log10 of the evidence and the share that may move.
         looked: counts up to which its drift was looked at.
+        points: outcomes over time, the newest last.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,8 +81,10 @@ class VersionEvidence(BaseModel):
     ignored: dict[str, float]
     feature_line: float
     looked: list[int]
+    points: list[OutcomePoint]
     drift: str
     outcomes: str
+    history: str
 
 
 class Alarms(BaseModel):
@@ -112,6 +118,7 @@ class _Monitors:
 
     drift: DriftMonitor
     outcomes: OutcomeMonitor
+    history: OutcomeHistory
     looked: Counts
     outcomes_seen: int = 0
     unsaved: bool = True
@@ -132,8 +139,10 @@ class _Monitors:
             ignored=drift.ignored,
             feature_line=drift.feature_line,
             looked=self.looked.tolist(),
+            points=self.history.points,
             drift=drift.to_json(),
             outcomes=outcomes.save(),
+            history=self.history.to_json(),
         )
 
 
@@ -171,16 +180,18 @@ class Watch:
         if version in self._monitors:
             return
         drift, outcomes = DriftMonitor(version, profile, contract), OutcomeMonitor(version, terms, threshold)
+        history = OutcomeHistory(EDGES.tolist())
         looked = np.zeros(sum(len(column.labels) for column in profile.columns), np.int64)
         saved = read_evidence(self._folder, version)
         if saved is not None:
             outcomes.restore(saved.outcomes)
+            history.restore(saved.history)
             try:
                 drift.restore(saved.drift)
                 looked = np.array(saved.looked, np.int64)
             except StateRefused as error:
                 logger.warning("drift is watched anew", extra={"version": version, "why": str(error)})
-        self._monitors[version] = _Monitors(drift, outcomes, looked)
+        self._monitors[version] = _Monitors(drift, outcomes, history, looked)
 
     def look(self) -> list[Alarm]:
         """Look at all versions, and save what is known. Alarms that have begun to ring or have cleared."""
@@ -225,6 +236,7 @@ class Watch:
         if outcomes is not None and int(outcomes[OUTCOMES]) != monitors.outcomes_seen:
             monitors.outcomes_seen, monitors.unsaved = int(outcomes[OUTCOMES]), True
             changes += monitors.outcomes.look(outcomes, now)
+            monitors.history.look(now, outcome_totals(outcomes))
         return changes
 
     def _save_alarms(self) -> None:

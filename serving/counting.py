@@ -16,6 +16,7 @@ from monitoring.metrics import OTHER, Layout, Metrics
 from monitoring.outcomes import Counts
 from monitoring.profile import Profile
 from monitoring.shared_counts import NoSlot, Slot, in_memory, open_counts
+from monitoring.snapshot_builder import pair_edges
 from preprocessors.encoding import Matrix
 from registry import errors as registry_errors
 from registry.bundle import Description
@@ -114,7 +115,11 @@ def _layout(described: Description) -> Layout:
     features = dict.fromkeys([*described.manifest.features, *described.ranges.names, OTHER])
     return Layout(
         "version",
-        {"feature_bin_total": labels_of(described.profile), "out_of_range_total.feature": list(features)},
+        {
+            "feature_bin_total": labels_of(described.profile),
+            "out_of_range_total.feature": list(features),
+            "outcome_pairs.place": [str(place) for place in range((len(pair_edges(described.profile)) + 1) ** 2)],
+        },
     )
 
 

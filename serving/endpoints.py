@@ -51,6 +51,7 @@ class Endpoint:
         response: model of the JSON answer, or None for another media type.
         refusals: every error that it can answer with.
         bearer: whether it asks for a bearer token.
+        listed: whether the OpenAPI document has it; files of a page are not for clients.
     """
 
     method: str
@@ -62,6 +63,7 @@ class Endpoint:
     response: type[BaseModel] | None = None
     refusals: tuple[type[PlumblineError], ...] = ()
     bearer: bool = False
+    listed: bool = True
 
     @property
     def takes_body(self) -> bool:

@@ -54,10 +54,12 @@ class Observer:
         """A request was answered, or refused."""
         self._requests[path, OK if error is None else error.code] += 1
 
-    def outcomes(self, described: Description, counts: Counts) -> None:
-        """Outcomes of a version were judged; counts of shape (monitoring.outcomes.SLOTS,)."""
+    def outcomes(self, described: Description, counts: Counts, pairs: Counts) -> None:
+        """Outcomes of a version were judged; what to add, as monitoring/outcomes.py has it."""
         if self._room is not None:
-            self._room.of(described).metrics.add_all("outcome_counts", counts)
+            metrics = self._room.of(described).metrics
+            metrics.add_all("outcome_counts", counts)
+            metrics.add_all("outcome_pairs", pairs)
 
     def start(self, room: CountingRoom) -> None:
         """Begin to count there. Call it inside the running event loop."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcomes import Counts, Judge, Judged
+from monitoring.snapshot_builder import pair_edges
 from registry.bundle import Description
 from schemas.errors import NotReady
 from schemas.outcomes import OutcomesRequest, OutcomesResponse, RefusalReason, RefusedOutcome
@@ -28,7 +29,7 @@ class OutcomeDesk:
         catalogue: the versions whose predictions may be meant.
         contract: what outcomes are held against.
         clock: Unix time in seconds.
-        counted: told, for each version, what to add to its counts.
+        counted: told, for each version, what to add to its counts and pairs.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class OutcomeDesk:
         catalogue: Catalogue,
         contract: OutcomeContract,
         clock: Callable[[], float],
-        counted: Callable[[Description, Counts], None],
+        counted: Callable[[Description, Counts, Counts], None],
     ) -> None:
         self._catalogue, self._contract, self._clock, self._counted = catalogue, contract, clock, counted
         self._known: set[str] = set()
@@ -54,7 +55,7 @@ class OutcomeDesk:
         pairs = [(one.prediction_id, one.actual) for one in request.outcomes]
         judged = await asyncio.to_thread(self._judged, self.judge, pairs)
         for version, counts in judged.counts.items():
-            self._counted(self._catalogue.versions[version], counts)
+            self._counted(self._catalogue.versions[version], counts, judged.pairs[version])
         self.refused.update(one.reason for one in judged.refused)
         refused = [RefusedOutcome(index=one.index, reason=one.reason, message=one.message) for one in judged.refused]
         return OutcomesResponse(accepted=judged.accepted, refused=refused)
@@ -62,6 +63,6 @@ class OutcomeDesk:
     def _judged(self, judge: Judge, pairs: Sequence[tuple[str, float]]) -> Judged:
         for version, described in self._catalogue.refresh().items():
             if version not in self._known:
-                judge.know(version, terms_of(described, self._contract))
+                judge.know(version, terms_of(described, self._contract), pair_edges(described.profile))
                 self._known.add(version)
         return judge.judge(pairs, self._clock())

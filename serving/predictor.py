@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from monitoring.log_lines import LogBatch
 from monitoring.prediction_ids import IdWriter
 from preprocessors.encoding import Matrix, RowEncoder
 from schemas.errors import PlumblineError
@@ -26,6 +25,7 @@ from serving.cache import Value
 from serving.cached_answers import CachedAnswers
 from serving.live_models import LiveModels, LiveSet
 from serving.loading import LiveVersion
+from serving.monitors import Monitors
 from serving.router import Choice
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,11 @@ class Predictor:
     Args:
         live: the versions that can answer.
         cache: answers that need not be computed; None to compute all.
-        clock: Unix time in seconds.
+        monitors: see every answer, sign prediction ids, and know the time.
     """
 
-    def __init__(
-        self, live: LiveModels, cache: CachedAnswers | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._live, self._cache, self._clock = live, cache, clock
-        self.signing_key = secrets.token_bytes(32)  # of this process, until it is given the one that all share
+    def __init__(self, live: LiveModels, cache: CachedAnswers | None, monitors: Monitors) -> None:
+        self._live, self._cache, self._monitors = live, cache, monitors
         self._encoder = RowEncoder(live.definition.rows)
         self._mirrored: set[asyncio.Task[None]] = set()
 
@@ -93,16 +90,14 @@ class Predictor:
         chosen = live.versions[choice.version]
         self._mirror(live, chosen, matrix)
         origin = chosen.origins.get(choice.variant) or self._origin(chosen, choice)
-        large = len(matrix) > LARGE_ROWS
+        large, now = len(matrix) > LARGE_ROWS, self._monitors.clock
         if self._cache is None or len(matrix) > MOST_CACHED_ROWS:
             results = await chosen.runner.submit(matrix)
-            answer = await aside(large, BulkAnswer.computed, origin, results, self._clock())
+            answer = await aside(large, BulkAnswer.computed, origin, results, now())
         else:
             found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
-            answer = BulkAnswer.answered(origin, found, self._clock())
-        chosen.observed.add(choice.variant, matrix, answer.value, len(answer.cached))
-        if answer.warnings:
-            _tell_strange(chosen, answer.warnings)
+            answer = BulkAnswer.answered(origin, found, now())
+        self._observe(chosen, matrix, answer)
         return answer
 
     async def close(self) -> None:
@@ -115,9 +110,23 @@ class Predictor:
     def _origin(self, chosen: LiveVersion, choice: Choice) -> Origin:
         manifest = chosen.bundle.manifest
         coverage = None if manifest.interval is None else manifest.interval.coverage
-        ids = IdWriter(self.signing_key, manifest.model, choice.version)
+        ids = IdWriter(self._monitors.signing_key, manifest.model, choice.version)
         origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids, chosen.observed)
         return chosen.origins.setdefault(choice.variant, origin)
+
+    def _observe(self, chosen: LiveVersion, matrix: Matrix, answer: BulkAnswer) -> None:
+        """Show an answer to the monitors."""
+        origin, strange = answer.origin, answer.warnings
+        chosen.observed.add(origin.variant, matrix, answer.value, len(answer.cached))
+        if strange:
+            _tell_strange(chosen, strange)
+        if self._monitors.log is not None:
+            features = {row: [warning.feature for warning in found] for row, found in strange.items()}
+            batch = LogBatch(
+                *(self._monitors.clock(), origin.version, origin.variant, matrix, answer.value, answer.low),
+                *(answer.high, origin.coverage, answer.ids, answer.cached, features),
+            )
+            self._monitors.log.offer(batch)
 
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:
         """Hand the rows to the shadow versions, unless there is other work to do."""

@@ -20,7 +20,7 @@ from serving.endpoints import about_endpoints, prediction_endpoints, probe_endpo
 from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
 from serving.loading import demands_of
-from serving.monitoring_endpoints import metrics_endpoints, outcome_endpoints
+from serving.monitoring_endpoints import monitoring_endpoints, outcome_endpoints
 from serving.monitors import Monitors
 from serving.openapi import document
 from serving.predictor import Predictor
@@ -45,7 +45,7 @@ class Engine:
         self._remote: RemoteVersions | None = None
         self.monitors = Monitors(definition, self.live, settings, self._sums)
         self.cache = open_cache(settings)
-        self.predictor = Predictor(self.live, self.cache, self.monitors.clock)
+        self.predictor = Predictor(self.live, self.cache, self.monitors)
         self._requests: list[tuple[str, str]] = []
         self.drain = Drain(settings.drain_seconds)
         self.admin = Admin(self.live, file, settings.admin_token)
@@ -57,9 +57,9 @@ class Engine:
         table += probe_endpoints(self.live, self.drain)
         table += outcome_endpoints(self.monitors.desk)
         table += rollout_endpoints(self.admin)
-        table += metrics_endpoints(self.monitors)
+        table += monitoring_endpoints(self.monitors)
         table += about_endpoints(name, lambda: written)
-        written = orjson.dumps(document(name, table))
+        written = orjson.dumps(document(name, [endpoint for endpoint in table if endpoint.listed]))
         self._requests = [pair for endpoint in table for pair in endpoint.outcomes]
         return FrontDoor(table, platform, self.settings, self.drain, self.monitors.observer.answered)
 
@@ -73,7 +73,7 @@ class Engine:
         if runner_service is not None:
             self._remote = RemoteVersions(runner_service)
             self.live.open_version = self._remote.open
-        self.predictor.signing_key = self.monitors.start(self._requests)
+        self.monitors.start(self._requests)
         self.live.start()
         gc.collect()
         gc.freeze()  # what was imported stays for good: no collection needs to walk through it
@@ -90,7 +90,6 @@ class Engine:
         """What others count, by metric and labels."""
         found: dict[tuple[str, ...], int] = {("swaps_total",): self.live.swaps}
         found |= {("refused_versions_total", reason): number for reason, number in self.live.refusals.items()}
-        found |= {("outcomes_refused_total", reason): number for reason, number in self.monitors.desk.refused.items()}
         if self.cache is not None:
             found |= {("cache_lookups_total", result): number for result, number in self.cache.counts.items()}
         return found

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from monitoring.alarms import Alarm, MovedBin, MovedFeature
+from monitoring.outcomes import pair_counts
 from monitoring.profile import ColumnProfile, Profile
 from monitoring.snapshot import (
     ColumnSnapshot,
     MonitorSnapshot,
     OutcomePoint,
     OutcomesSnapshot,
+    Pairs,
     Promise,
     Snapshot,
     Stage,
@@ -31,7 +33,6 @@ from monitoring.snapshot_figures import (
     column_snapshot,
     example_request,
     feature_line,
-    pair_counts,
     recent_rows,
     shares,
     stage_latency,
@@ -115,7 +116,7 @@ def outcomes(count: int, bias: float, random: np.random.Generator) -> OutcomesSn
         error_edges=edges,
         error_counts=np.bincount(np.searchsorted(edges, errors, side="right"), minlength=81).tolist(),
         history=points,
-        pairs=pair_counts(prices, predicted, actual),
+        pairs=Pairs(edges=prices, counts=pair_counts(prices, predicted, actual).reshape(len(prices) + 1, -1).tolist()),
     )
 
 

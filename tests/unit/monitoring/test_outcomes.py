@@ -11,7 +11,7 @@ import pytest
 from monitoring import outcomes
 from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcome_reference import OutcomeReference, measure
-from monitoring.outcomes import Judge, Judged, OutcomeFigures
+from monitoring.outcomes import Judge, Judged, OutcomeFigures, pair_counts
 from monitoring.prediction_ids import IdWriter
 from monitoring.seen_ids import FILE, SeenIds
 
@@ -121,7 +121,15 @@ def test_refusals_stand_in_the_order_of_the_request(judge: Judge) -> None:
 
 
 def test_an_empty_batch_counts_nothing(judge: Judge) -> None:
-    assert judge.judge([], NOW) == Judged(0, [], {})
+    assert judge.judge([], NOW) == Judged(0, [], {}, {})
+
+
+def test_pairs_count_the_bin_of_the_prediction_and_of_the_actual_value(judge: Judge) -> None:
+    found = pair_counts([10.0, 20.0], np.array([5.0, 10, 25, 25]), np.array([15.0, 10, math.inf, -math.inf]))
+    assert found.reshape(3, 3).tolist() == [[0, 1, 0], [0, 1, 0], [1, 0, 1]]
+    judge.know("v1", TERMS, [90.0, 110.0])
+    judged = judge.judge([(token(100.0), 120.0), (token(100.0), 80.0), (token(100.0), 85.0)], NOW)
+    assert judged.pairs["v1"].reshape(3, 3).tolist() == [[0, 0, 0], [2, 0, 1], [0, 0, 0]]
 
 
 def test_without_intervals_coverage_is_not_counted(judge: Judge) -> None:

@@ -15,7 +15,6 @@ from monitoring.snapshot_figures import (
     column_snapshot,
     example_request,
     feature_line,
-    pair_counts,
     quantile,
     readable_labels,
     recent_rows,
@@ -161,13 +160,6 @@ def test_every_column_of_the_house_model_has_a_label_for_each_bin() -> None:
 def test_live_counts_of_another_shape_name_the_column() -> None:
     with pytest.raises(ValueError, match="x: 2 live counts for 11 bins"):
         column_snapshot(profile_number("x", np.arange(100.0)), [1, 2])
-
-
-def test_pairs_count_the_bin_of_the_prediction_and_of_the_actual_value() -> None:
-    found = pair_counts([10.0, 20.0], np.array([5.0, 10, 25, 25]), np.array([15.0, 10, math.inf, -math.inf]))
-    assert found.counts == [[0, 1, 0], [0, 1, 0], [1, 0, 1]]
-    with pytest.raises(ValueError, match="not NaN"):
-        pair_counts([10.0], np.array([math.nan]), np.array([1.0]))
 
 
 def test_the_example_of_the_schema_is_a_body_that_the_schema_takes() -> None:
