@@ -4,13 +4,14 @@ HOST   ?= 127.0.0.1
 PORT   ?= 3000
 VENV   := .venv
 BIN    := $(VENV)/bin
+MODEL  ?= house_prices
 
 # BentoML's usage statistics stay off: nothing leaves this machine unasked.
 export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean proof-swap bench
+.PHONY: help serve train test check format lock clean bench flame calibrate report proof-swap proof-drift proof-outcomes
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,9 +41,28 @@ proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken ver
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks.swap
 
+proof-outcomes: $(VENV)/dev.stamp  ## outcome alarms: how often wrong, how soon, and when on real sales (about 3 minutes)
+	@$(BIN)/python -m benchmarks.outcomes
+
+proof-drift: $(VENV)/dev.stamp  ## false alarms and delays of the drift alarm beside other tools' (about 15 minutes)
+	@$(BIN)/python -m benchmarks.drift
+
+calibrate: $(VENV)/dev.stamp  ## what the drift contract of MODEL (house_prices) is worth (options: CALIBRATE=--ignore-below=0.05)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m monitoring.calibrate $(MODEL) $(CALIBRATE)
+
 bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/benchmarks (options: make bench BENCH=--quick)
 	@$(BIN)/python -m training --if-missing
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph into docs/benchmarks (after make bench)
+	@$(BIN)/python -m benchmarks.flame
+
+LOG    ?= prediction_log
+OUTPUT ?= report.html
+report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
+	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
+		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
@@ -54,6 +74,7 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt
 	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
+	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

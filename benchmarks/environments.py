@@ -70,11 +70,12 @@ def describe(peers: Path | None, mlserver: Path | None) -> dict[str, str]:
     }
     for title, python, names in (("peers", peers, PEERS), ("MLServer", mlserver, MLSERVER)):
         if python is not None:
-            machine[title] = _versions(python, names)
+            machine[title] = versions(python, names)
     return machine
 
 
-def _versions(python: Path, names: tuple[str, ...]) -> str:
+def versions(python: Path, names: tuple[str, ...]) -> str:
+    """The versions of some packages in an environment."""
     code = "import sys; from importlib.metadata import version as v; print(', '.join(n+' '+v(n) for n in sys.argv[1:]))"
     done = subprocess.run([str(python), "-c", code, *names], capture_output=True, text=True, check=True)  # noqa: S603
     return done.stdout.strip()

@@ -13,7 +13,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitoring.movement import movement_over_time
 
 QUANTILE_BINS = 10
 TOP_LEVELS = 20
@@ -29,6 +31,8 @@ class ColumnProfile(BaseModel):
 
     Numbers: bin i holds edges[i-1] <= x < edges[i]; the last bin holds missing values.
     Categories: one bin for each code in `codes`, then other, never seen, missing.
+    `movement` is the share of rows by which parts of the reference, cut by time, moved from the whole;
+    `absent_movement` the same where only missing and never seen are told from the rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +43,13 @@ class ColumnProfile(BaseModel):
     codes: list[float] = []
     labels: list[str]
     counts: list[int]
+    movement: float = Field(default=0.0, ge=0, le=1)  # bundles from before it was measured have none
+    absent_movement: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def absent(self) -> int:
+        """How many of the last bins hold no value that training knew: missing, and a category's never seen."""
+        return 1 if self.kind == "number" else 2
 
     def count(self, values: Values) -> Counts:
         """Count values, shape (n,), into the bins."""
@@ -68,7 +79,7 @@ class Profile(BaseModel):
 
 
 def profile_number(name: str, values: Values) -> ColumnProfile:
-    """Profile a numeric column of shape (n,); NaN is missing."""
+    """Profile a numeric column of shape (n,), in order of time; NaN is missing."""
     present = values[~np.isnan(values)]
     distinct, counts = np.unique(present, return_counts=True)
     heavy = distinct[counts >= HEAVY_SHARE * max(len(present), 1)]
@@ -84,11 +95,14 @@ def profile_number(name: str, values: Values) -> ColumnProfile:
         labels=[*labels, "missing"],
         counts=[0] * (len(labels) + 1),
     )
-    return empty.model_copy(update={"counts": empty.count(values).tolist()})
+    return _filled(empty, values)
 
 
 def profile_category(name: str, values: Values, levels: Sequence[str]) -> ColumnProfile:
-    """Profile a category of shape (n,), given as codes into `levels`; negative is never seen, NaN is missing."""
+    """Profile a category of shape (n,), in order of time, given as codes into `levels`.
+
+    Negative is never seen, NaN is missing.
+    """
     counts = np.bincount(values[values >= 0].astype(np.int64), minlength=len(levels))
     top = [int(code) for code in np.argsort(-counts, kind="stable")[:TOP_LEVELS]]
     labels = [*(levels[code] for code in top), "other", "never_seen", "missing"]
@@ -99,4 +113,15 @@ def profile_category(name: str, values: Values, levels: Sequence[str]) -> Column
         labels=labels,
         counts=[0] * len(labels),
     )
-    return empty.model_copy(update={"counts": empty.count(values).tolist()})
+    return _filled(empty, values)
+
+
+def _filled(column: ColumnProfile, values: Values) -> ColumnProfile:
+    bins, size = column.bins(values), len(column.labels)
+    counts = np.bincount(bins, minlength=size)
+    absent = np.maximum(bins - (size - column.absent) + 1, 0)
+    movements = {
+        "movement": movement_over_time(bins, size),
+        "absent_movement": movement_over_time(absent, column.absent + 1),
+    }
+    return column.model_copy(update={"counts": counts.tolist(), **movements})

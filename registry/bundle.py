@@ -28,6 +28,9 @@ BOOSTER = "booster.ubj"
 GOLDEN = "golden.json"
 RANGES = "ranges.json"
 PROFILE = "profile.json"
+REFERENCE = "reference.npy"
+"""The bin of every training row in every column, for `python -m monitoring.calibrate`. Older bundles have none."""
+
 MODEL_FILES = (PIPELINE, BOOSTER)
 
 DIGEST_LENGTH = 12

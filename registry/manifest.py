@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from monitoring.contract import Contract
+from monitoring.outcome_reference import OutcomeReference
+
 FORMAT = 1
 
 
@@ -91,3 +94,5 @@ class Manifest(_Part):
     code: CodePart
     libraries: dict[str, str]
     files: dict[str, str]
+    outcomes: OutcomeReference | None = None  # bundles from before there was one have none
+    contract: Contract = Contract()  # that of bundles from before there was one

@@ -32,18 +32,22 @@ class Reply(NamedTuple):
 
 def header(scope: Scope, name: bytes) -> bytes:
     """A request header's value, empty when absent; `name` in lower case."""
-    for key, value in scope["headers"]:
+    for key, value in scope.get("headers", ()):
         if key == name:
             return bytes(value)
     return b""
 
 
-async def send_reply(send: Send, reply: Reply, request_id: str, with_body: bool = True) -> None:
-    """Send an answer with its length and the request's id."""
-    headers = [
+def headers_of(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
+    """All headers of an answer: its own, its length and the request's id."""
+    return [
         *reply.headers,
-        (b"content-length", str(len(reply.body)).encode()),
+        (b"content-length", b"%d" % len(reply.body)),
         (b"x-request-id", request_id.encode()),
     ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str, with_body: bool = True) -> None:
+    """Send an answer with its length and the request's id."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply, request_id)})
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})

@@ -5,22 +5,22 @@ The pydantic models stay the contract: a test proves that both give the same byt
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
 
+from monitoring.prediction_ids import IdWriter
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
 from serving.batch import Results
 from serving.cached_answers import Answered
+from serving.observed import Observed
 
 Warnings = dict[int, list[PredictionWarning]]
 """By row, for rows that have any."""
 
 _WARNINGS = TypeAdapter(list[PredictionWarning])
-_ID_BYTES = 16
 
 
 class Origin(NamedTuple):
@@ -28,12 +28,16 @@ class Origin(NamedTuple):
 
     Args:
         coverage: of the version's intervals, None if it has none.
+        ids: signs the prediction ids.
+        observed: of the version.
     """
 
     model: str
     version: str
     variant: Variant
     coverage: float | None
+    ids: IdWriter
+    observed: Observed
 
 
 class BulkAnswer(NamedTuple):
@@ -41,6 +45,7 @@ class BulkAnswer(NamedTuple):
 
     Args:
         value, low, high: n numbers each; low and high are None without intervals.
+        ids: n prediction ids.
         cached: the rows whose answers were not computed for this request.
     """
 
@@ -48,32 +53,33 @@ class BulkAnswer(NamedTuple):
     value: Sequence[float]
     low: Sequence[float] | None
     high: Sequence[float] | None
+    ids: Sequence[str]
     warnings: Warnings
     cached: frozenset[int] = frozenset()
 
     @classmethod
-    def computed(cls, origin: Origin, results: Results) -> BulkAnswer:
-        """What a runner gave."""
-        return cls(origin, results.value, results.low, results.high, warnings_of(results))
+    def computed(cls, origin: Origin, results: Results, now: float) -> BulkAnswer:
+        """What a runner gave, at the Unix time `now`."""
+        value, low, high, _ = results
+        return cls(origin, value, low, high, _ids(origin, value, low, high, now), warnings_of(results))
 
     @classmethod
-    def answered(cls, origin: Origin, answered: Answered) -> BulkAnswer:
-        """What came through the cache."""
+    def answered(cls, origin: Origin, answered: Answered, now: float) -> BulkAnswer:
+        """What came through the cache, at the Unix time `now`."""
         values, known = answered
-        low = [value.low for value in values if value.low is not None]
-        high = [value.high for value in values if value.high is not None]
-        whole = len(low) == len(high) == len(values)
+        lows = [value.low for value in values if value.low is not None]
+        highs = [value.high for value in values if value.high is not None]
+        low, high = (lows, highs) if len(lows) == len(highs) == len(values) else (None, None)
         warnings = {row: list(value.warnings) for row, value in enumerate(values) if value.warnings}
         cached = frozenset(row for row, found in enumerate(known) if found)
         prediction = [value.prediction for value in values]
-        return cls(origin, prediction, low if whole else None, high if whole else None, warnings, cached)
+        return cls(origin, prediction, low, high, _ids(origin, prediction, low, high, now), warnings, cached)
 
-    def predictions(self, ids: Sequence[str] | None = None) -> BatchPrediction:
+    def predictions(self) -> BatchPrediction:
         """As objects."""
-        ids = ids or new_ids(len(self.value))
-        return BatchPrediction(predictions=[self._prediction(row, ids[row]) for row in range(len(self.value))])
+        return BatchPrediction(predictions=[self._prediction(row) for row in range(len(self.value))])
 
-    def _prediction(self, row: int, prediction_id: str) -> Prediction:
+    def _prediction(self, row: int) -> Prediction:
         low, high, coverage = self.low, self.high, self.origin.coverage
         return Prediction(
             prediction=self.value[row],
@@ -84,11 +90,11 @@ class BulkAnswer(NamedTuple):
             version=self.origin.version,
             variant=self.origin.variant,
             warnings=self.warnings.get(row, []),
-            prediction_id=prediction_id,
+            prediction_id=self.ids[row],
             cached=row in self.cached,
         )
 
-    def first_to_json(self, prediction_id: str | None = None) -> bytes:
+    def first_to_json(self) -> bytes:
         """The bytes of the first row's `Prediction` as JSON."""
         low, high, coverage = self.low, self.high, self.origin.coverage
         has_interval = low is not None and high is not None and coverage is not None
@@ -100,17 +106,16 @@ class BulkAnswer(NamedTuple):
             "version": self.origin.version,
             "variant": self.origin.variant,
             "warnings": [warning.model_dump() for warning in warnings] if warnings else [],
-            "prediction_id": prediction_id or os.urandom(_ID_BYTES).hex(),
+            "prediction_id": self.ids[0],
             "cached": 0 in self.cached,
         }
         return orjson.dumps(answer)
 
-    def to_json(self, ids: Sequence[str] | None = None) -> bytes:
-        """The bytes of `predictions(ids)` as JSON."""
-        ids = ids or new_ids(len(self.value))
+    def to_json(self) -> bytes:
+        """The bytes of `predictions()` as JSON."""
         pieces = [_numbers(self.value), *self._intervals(), self._middles()]
-        pieces += [[name.encode() for name in ids], self._ends()]
-        written = [b""] * (len(pieces) * len(ids))
+        pieces += [[name.encode() for name in self.ids], self._ends()]
+        written = [b""] * (len(pieces) * len(self.ids))
         for place, column in enumerate(pieces):
             written[place :: len(pieces)] = column
         return b'{"predictions":[{"prediction":' + b"".join(written) + b"]}"
@@ -153,10 +158,12 @@ def warnings_of(results: Results) -> Warnings:
     return warnings
 
 
-def new_ids(count: int) -> list[str]:
-    """Prediction ids: as random as `uuid4`, and drawn once for all."""
-    drawn, digits = os.urandom(_ID_BYTES * count).hex(), 2 * _ID_BYTES
-    return [drawn[at : at + digits] for at in range(0, digits * count, digits)]
+def _ids(
+    origin: Origin, value: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
+) -> list[str]:
+    if len(value) == 1:
+        return [origin.ids.one(value[0], low[0] if low else None, high[0] if high else None, now)]
+    return origin.ids.many(value, low, high, now)
 
 
 def _numbers(values: Sequence[float]) -> list[bytes]:

@@ -1,9 +1,9 @@
 """One HTTP connection, below the front door: what uvicorn's own class leaves unbounded gets its bounds here.
 
 uvicorn with httptools waits for ever for the rest of a request's head, takes a head of any length, keeps an answer for
-ever that its client does not read, and says in plain text what it cannot parse. Nothing here runs for a request whose
-head arrives in one piece except two comparisons. Offers to switch the protocol are declined as RFC 9110 has it, by
-going on without: httptools drops the body of such a request, and Java's HTTP client makes the offer with each one.
+ever that its client does not read, and says in plain text what it cannot parse. Offers to switch the protocol are
+declined as RFC 9110 has it, by going on without: httptools drops the body of such a request, and Java's HTTP client
+makes the offer with each one. Ordinary requests take serving/short_way.py's way around ASGI.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Connection(HttpToolsProtocol):
     """Longest that the end of the process waits for connections, unless the command line says otherwise."""
 
     _data = b""
+    _head_is_open = True
     _running: RequestResponseCycle | None = None
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
@@ -58,12 +59,21 @@ class Connection(HttpToolsProtocol):
             return
         self._data = data
         super().data_received(data)
-        scope: Any = self.scope
-        if scope is None or "path" not in scope:  # uvicorn writes the path when the head is complete
+        if self._head_is_open:
             self._head_goes_on(len(data))
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head_is_open = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is complete."""
+        self._head_is_open = False
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, its timers too."""
@@ -154,8 +164,8 @@ def _raw(error: PlumblineError) -> bytes:
     return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, error.title.encode(), head, body)
 
 
-def install(settings: Settings) -> None:
+def install(settings: Settings, kind: type[Connection] = Connection) -> None:
     """Let uvicorn, which BentoML starts after the app is made, use this class for its connections."""
     Connection.timeout_seconds = settings.body_timeout_seconds
     Connection.grace_seconds = settings.body_timeout_seconds + settings.request_timeout_seconds + 1
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__name__}"
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{kind.__module__}:{kind.__name__}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from time import perf_counter
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,14 +19,13 @@ from serving import pages, problems
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
 from serving.bulk_bodies import BulkBodies
+from serving.counting import OK
 from serving.drain import Drain
 from serving.live_models import LiveModels
-from serving.predictor import Predictor
+from serving.predictor import LARGE_ROWS, Predictor, aside
 
-LARGE_BYTES, LARGE_ROWS = 64 * 1024, 1000
-"""Larger bodies are read, and larger answers written, in a thread: other requests need not wait for it."""
-
-Got = TypeVar("Got")
+LARGE_BYTES = 64 * 1024
+"""Larger bodies are read in a thread: other requests need not wait for it."""
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
@@ -51,6 +51,7 @@ class Endpoint:
         response: model of the JSON answer, or None for another media type.
         refusals: every error that it can answer with.
         bearer: whether it asks for a bearer token.
+        listed: whether the OpenAPI document has it; files of a page are not for clients.
     """
 
     method: str
@@ -62,11 +63,18 @@ class Endpoint:
     response: type[BaseModel] | None = None
     refusals: tuple[type[PlumblineError], ...] = ()
     bearer: bool = False
+    listed: bool = True
 
     @property
     def takes_body(self) -> bool:
         """Whether the front door reads a body for it."""
         return self.request is not None
+
+    @property
+    def outcomes(self) -> list[tuple[str, str]]:
+        """Its path with every code that an answer can have."""
+        refusals: list[type[PlumblineError]] = [*self.refusals, errors.MethodNotAllowed]
+        return [(self.path, OK), *((self.path, error.code) for error in refusals)]
 
 
 class Status(BaseModel):
@@ -81,14 +89,22 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
     bodies = BulkBodies(rows, max_rows)
 
     async def predict(http: Request) -> Reply:
+        started = perf_counter()
         request = _validated(one, http.body)
+        validated = perf_counter()
         answer = await predictor.answer([request.features], request.version, request.routing_key)
-        return Reply(200, [JSON], answer.first_to_json())
+        written = answer.first_to_json()
+        answer.origin.observed.took(validated - started, perf_counter() - started)
+        return Reply(200, [JSON], written)
 
     async def predict_batch(http: Request) -> Reply:
-        bulk = await _aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        started = perf_counter()
+        bulk = await aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        validated = perf_counter()
         answer = await predictor.predict_matrix(*bulk)
-        return Reply(200, [JSON], await _aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json))
+        written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)
+        answer.origin.observed.took(validated - started, perf_counter() - started)
+        return Reply(200, [JSON], written)
 
     group, many = "predictions", either_request(rows, max_rows)
     return [
@@ -172,11 +188,6 @@ def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]
         Endpoint("GET", "/docs", "The API as a page", "about", docs),
         Endpoint("GET", "/", "Landing page", "about", landing),
     ]
-
-
-async def _aside(large: bool, work: Callable[..., Got], *arguments: Any) -> Got:
-    """Do the work, in a thread if it is large."""
-    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 def _validated(model: type[Any], body: bytes) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.errors import (
     Internal,
@@ -29,8 +29,11 @@ from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PLATFORM_PATHS = frozenset({"/metrics", "/schema.json", *pages.ASSETS})
+PLATFORM_PATHS = frozenset({"/schema.json", *pages.ASSETS})
 """What BentoML answers itself. Its metrics keep a label for every path it is asked for: a scan must not reach it."""
+
+Told = Callable[[str, PlumblineError | None], None]
+"""Hears the path of every request that was answered here, and the error if it was refused."""
 
 _CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -43,22 +46,26 @@ class FrontDoor:
         platform: BentoML's own app.
         settings: the limits.
         drain: whether the process is about to end.
+        told: counts requests.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain) -> None:
+    def __init__(
+        self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain, told: Told
+    ) -> None:
+        self.endpoints, self.settings, self.drain, self._told = endpoints, settings, drain, told
         self._routes: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        self._platform, self._settings, self._drain = platform, settings, drain
+        self._platform = platform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
         if scope["type"] != "http":
             await self._platform(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(header(scope, b"x-request-id"))
         token = logs.request_id.set(request_id)
-        if self._drain.draining:
+        if self.drain.draining:
             send = with_close(send)
         try:
             methods = self._routes.get(scope["path"])
@@ -79,18 +86,28 @@ class FrontDoor:
             endpoint = _endpoint(methods, scope["method"])
             body = b""
             if endpoint.takes_body:
-                limits = self._settings
+                limits = self.settings
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
-            reply = await endpoint.handle(Request(scope, body))
         except PlumblineError as error:
-            reply = refuse(_explained(error, scope), scope["path"] if methods else "other", request_id)
-        except ClientGone:
-            raise
+            return self._refuse(error, scope["path"] if methods else "other", request_id)
+        return await self.answer(endpoint, Request(scope, body), request_id)
+
+    async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
+        """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
+        try:
+            reply = await endpoint.handle(request)
+            self._told(endpoint.path, None)
+        except PlumblineError as error:
+            reply = self._refuse(_explained(error, request.scope), endpoint.path, request_id)
         except Exception as error:
-            reply = refuse(_unexpected(error), scope["path"], request_id)
+            reply = self._refuse(_unexpected(error), endpoint.path, request_id)
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("request", extra={"path": scope["path"], "status": reply.status})
+            logger.debug("request", extra={"path": endpoint.path, "status": reply.status})
         return reply
+
+    def _refuse(self, error: PlumblineError, path: str, request_id: str) -> Reply:
+        self._told(path, error)
+        return refuse(error, path, request_id)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         outgoing = _Reshaped(send, request_id)
@@ -99,7 +116,7 @@ class FrontDoor:
         except Exception as error:
             if outgoing.started:
                 raise
-            await send_reply(send, refuse(_unexpected(error), "other", request_id), request_id)
+            await send_reply(send, self._refuse(_unexpected(error), "other", request_id), request_id)
 
 
 class _Reshaped:
@@ -139,8 +156,7 @@ def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
 
 
 def _explained(error: PlumblineError, scope: Scope) -> PlumblineError:
-    encoding = header(scope, b"content-encoding")
-    if isinstance(error, MalformedJson) and encoding not in (b"", b"identity"):
+    if isinstance(error, MalformedJson) and header(scope, b"content-encoding") not in (b"", b"identity"):
         return UnsupportedMediaType("Send the body as it is: it must not be compressed or encoded.")
     return error
 
@@ -167,6 +183,6 @@ def _endpoint(methods: dict[str, Endpoint] | None, method: str) -> Endpoint:
     return endpoint
 
 
-def _request_id(scope: Scope) -> str:
-    given = header(scope, b"x-request-id")
+def request_id_of(given: bytes) -> str:
+    """The client's own id of a request if it is well formed, else a new one."""
     return given.decode() if _CLIENT_ID.fullmatch(given) else os.urandom(16).hex()

@@ -72,13 +72,23 @@ class LiveModels:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        for version in self._live.versions.values() if self._live else ():
+        for version in self.versions.values():
             version.runner.close()
 
     @property
     def ready(self) -> bool:
         """Whether something is live."""
         return self._live is not None
+
+    @property
+    def versions(self) -> Mapping[str, LiveVersion]:
+        """What is live; nothing at first."""
+        return self._live.versions if self._live else {}
+
+    @property
+    def generation(self) -> int:
+        """Generation of the plan that is followed; 0 at first."""
+        return self._live.plan.generation if self._live else 0
 
     @property
     def planned(self) -> Plan | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -13,8 +13,11 @@ from preprocessors.feature_check import FeatureCheck
 from registry import store
 from registry.bundle import Bundle, Description, ModelDefinition, ModelVersion
 from registry.errors import BundleRefused, OverMemory, RegistryError, TooSlow
+from schemas.predictions import Variant
 from serving.batch import BatchComputer
+from serving.bulk_answers import Origin
 from serving.cache import RowKeys
+from serving.observed import Observed
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 from serving.settings import Settings
 
@@ -41,12 +44,21 @@ class Demands:
 
 @dataclass(frozen=True)
 class LiveVersion:
-    """A version that answers requests."""
+    """A version that answers requests.
+
+    Args:
+        keys: of its rows in the cache.
+        loaded_at: Unix time in seconds.
+        observed: what it did, until it is counted.
+        origins: what its answers say of it, by the part that it plays; made when first needed.
+    """
 
     bundle: Description
     runner: SubmitsRows
     keys: RowKeys
     loaded_at: float
+    observed: Observed
+    origins: dict[Variant, Origin] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -97,7 +109,8 @@ def live_version(described: Description, runner: SubmitsRows) -> LiveVersion:
     """A version that answers from now on, wherever its runner computes."""
     manifest = described.manifest
     keys = RowKeys(manifest.model, described.version, manifest.schema_hash)
-    return LiveVersion(bundle=described, runner=runner, keys=keys, loaded_at=time.time())
+    observed = Observed(runner.counts, runner.batches)
+    return LiveVersion(bundle=described, runner=runner, keys=keys, loaded_at=time.time(), observed=observed)
 
 
 def _one_row(definition: ModelDefinition, bundle: Bundle) -> Matrix:

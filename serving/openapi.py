@@ -20,6 +20,8 @@ _REF = "#/components/schemas/{model}"
 _TAGS = {
     "predictions": "Validated rows in, predictions with intervals out",
     "rollout": "Which versions serve, and how much of the traffic each gets",
+    "outcomes": "What became of predictions",
+    "monitoring": "How the service is doing",
     "probes": "For Kubernetes and load balancers",
     "about": "What this service is",
 }
@@ -72,6 +74,8 @@ def _success(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": schemas[endpoint.response]}}
     elif endpoint.path.endswith(".json"):
         content = {"application/json": {"schema": {"type": "object"}}}
+    elif endpoint.path == "/metrics":
+        content = {"text/plain": {"schema": {"type": "string"}}}
     else:
         content = {"text/html": {"schema": {"type": "string"}}}
     return {"description": endpoint.summary, "content": content, "headers": _HEADERS}

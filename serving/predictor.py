@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
+from monitoring.log_lines import LogBatch
+from monitoring.prediction_ids import IdWriter
 from preprocessors.encoding import Matrix, RowEncoder
 from schemas.errors import PlumblineError
 from schemas.features import Features
 from schemas.predictions import BatchPrediction, Prediction
 from serving.batch import Results
-from serving.bulk_answers import BulkAnswer, Origin, warnings_of
+from serving.bulk_answers import BulkAnswer, Origin, Warnings, warnings_of
 from serving.cache import Value
 from serving.cached_answers import CachedAnswers
 from serving.live_models import LiveModels, LiveSet
 from serving.loading import LiveVersion
+from serving.monitors import Monitors
 from serving.router import Choice
 
 logger = logging.getLogger(__name__)
@@ -31,19 +35,25 @@ MOST_CACHED_ROWS = 256
 back for, and pay only when a fifth of the rows were asked before (docs/architecture.md)."""
 
 
+LARGE_ROWS = 1000
+"""Larger answers are put together in a thread: other requests need not wait for it."""
+
+Got = TypeVar("Got")
+
+
 class Predictor:
     """Answers validated requests. For one event loop.
 
     Args:
         live: the versions that can answer.
         cache: answers that need not be computed; None to compute all.
+        monitors: see every answer, sign prediction ids, and know the time.
     """
 
-    def __init__(self, live: LiveModels, cache: CachedAnswers | None = None) -> None:
-        self._live, self._cache = live, cache
+    def __init__(self, live: LiveModels, cache: CachedAnswers | None, monitors: Monitors) -> None:
+        self._live, self._cache, self._monitors = live, cache, monitors
         self._encoder = RowEncoder(live.definition.rows)
         self._mirrored: set[asyncio.Task[None]] = set()
-        self.shadow_rows = self.shadow_dropped = self.shadow_failed = 0
 
     async def predict(
         self, features: Features, version: str | None = None, routing_key: str | None = None
@@ -79,13 +89,15 @@ class Predictor:
         choice = live.routes.choose(version, routing_key, matrix.data)
         chosen = live.versions[choice.version]
         self._mirror(live, chosen, matrix)
-        origin = _origin(chosen, choice)
+        origin = chosen.origins.get(choice.variant) or self._origin(chosen, choice)
+        large, now = len(matrix) > LARGE_ROWS, self._monitors.clock
         if self._cache is None or len(matrix) > MOST_CACHED_ROWS:
-            answer = BulkAnswer.computed(origin, await chosen.runner.submit(matrix))
+            results = await chosen.runner.submit(matrix)
+            answer = await aside(large, BulkAnswer.computed, origin, results, now())
         else:
             found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
-            answer = BulkAnswer.answered(origin, found)
-        _log_strange(answer)
+            answer = BulkAnswer.answered(origin, found, now())
+        self._observe(chosen, matrix, answer)
         return answer
 
     async def close(self) -> None:
@@ -95,6 +107,27 @@ class Predictor:
         if self._cache is not None:
             await self._cache.close()
 
+    def _origin(self, chosen: LiveVersion, choice: Choice) -> Origin:
+        manifest = chosen.bundle.manifest
+        coverage = None if manifest.interval is None else manifest.interval.coverage
+        ids = IdWriter(self._monitors.signing_key, manifest.model, choice.version)
+        origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids, chosen.observed)
+        return chosen.origins.setdefault(choice.variant, origin)
+
+    def _observe(self, chosen: LiveVersion, matrix: Matrix, answer: BulkAnswer) -> None:
+        """Show an answer to the monitors."""
+        origin, strange = answer.origin, answer.warnings
+        chosen.observed.add(origin.variant, matrix, answer.value, len(answer.cached))
+        if strange:
+            _tell_strange(chosen, strange)
+        if self._monitors.log is not None:
+            features = {row: [warning.feature for warning in found] for row, found in strange.items()}
+            batch = LogBatch(
+                *(self._monitors.clock(), origin.version, origin.variant, matrix, answer.value, answer.low),
+                *(answer.high, origin.coverage, answer.ids, answer.cached, features),
+            )
+            self._monitors.log.offer(batch)
+
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:
         """Hand the rows to the shadow versions, unless there is other work to do."""
         for name in live.routes.shadows:
@@ -102,7 +135,7 @@ class Predictor:
             if shadow is chosen:
                 continue
             if chosen.runner.counts.waiting_rows or shadow.runner.counts.waiting_rows:
-                self.shadow_dropped += len(matrix)
+                shadow.observed.shadow["dropped"] += len(matrix)
                 continue
             task = asyncio.create_task(self._shadow(shadow, matrix))
             self._mirrored.add(task)  # the loop itself keeps only a weak reference
@@ -110,11 +143,17 @@ class Predictor:
 
     async def _shadow(self, shadow: LiveVersion, matrix: Matrix) -> None:
         try:
-            await shadow.runner.submit(matrix)
-            self.shadow_rows += len(matrix)
+            results = await shadow.runner.submit(matrix)
+            shadow.observed.add("shadow", matrix, results.value)
+            shadow.observed.shadow["predicted"] += len(matrix)
         except PlumblineError as error:
-            self.shadow_failed += len(matrix)
+            shadow.observed.shadow["failed"] += len(matrix)
             logger.info("shadow failed", extra={"version": shadow.name, "code": error.code})
+
+
+async def aside(large: bool, work: Callable[..., Got], *arguments: Any) -> Got:
+    """Do the work, in a thread if it is large."""
+    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 async def _compute(chosen: LiveVersion, matrix: Matrix, rows: Sequence[int]) -> list[Value]:
@@ -130,15 +169,8 @@ def _values(results: Results) -> list[Value]:
     return [Value(*numbers, tuple(warnings.get(row, ()))) for row, numbers in enumerate(ends)]
 
 
-def _origin(chosen: LiveVersion, choice: Choice) -> Origin:
-    manifest = chosen.bundle.manifest
-    coverage = None if manifest.interval is None else manifest.interval.coverage
-    return Origin(manifest.model, choice.version, choice.variant, coverage)
-
-
-def _log_strange(answer: BulkAnswer) -> None:
-    """One line a request, with counts by feature: the values themselves stay out of the log."""
-    if not answer.warnings:
-        return
-    counts = Counter(warning.feature for found in answer.warnings.values() for warning in found)
-    logger.warning("features unlike training", extra={"version": answer.origin.version, "features": dict(counts)})
+def _tell_strange(chosen: LiveVersion, warnings: Warnings) -> None:
+    """Count by feature, and one line a request in the log: the values themselves stay out of it."""
+    counts = Counter(warning.feature for found in warnings.values() for warning in found)
+    chosen.observed.strange.update(counts)
+    logger.warning("features unlike training", extra={"version": chosen.name, "features": dict(counts)})

@@ -11,23 +11,27 @@ import asyncio
 import math
 import time
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from preprocessors.encoding import Matrix
 from schemas.errors import Overloaded, PlumblineError, TimedOut, Unavailable
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
+
+KEPT_BATCHES = 4096
+"""Latest batches whose times are kept until somebody counts them."""
 
 TIMER_SLACK_SECONDS = 0.001
 """Timers of the event loop are this exact; without it a timer can come too early and find nothing to do."""
 
 
 class SubmitsRows(Protocol):
-    """The seam: whatever computes the rows of one version. `counts` tells how busy it is."""
+    """The seam: whatever computes the rows of one version. `counts` and `batches` tell how busy it is."""
 
     counts: RunnerCounts
+    batches: deque[BatchTimes]
 
     async def submit(self, rows: Matrix) -> Results:
         """Predict encoded rows (n, n_features)."""
@@ -53,7 +57,7 @@ class RunnerLimits:
 
 @dataclass(slots=True)
 class RunnerCounts:
-    """What a runner has done so far; sums only grow. Waiting is summed over requests, in seconds."""
+    """What a runner has done so far; sums only grow."""
 
     requests: int = 0
     batches: int = 0
@@ -61,9 +65,20 @@ class RunnerCounts:
     shed: int = 0
     timed_out: int = 0
     waiting_rows: int = 0  # now
-    queue_seconds: float = 0.0
-    transform_seconds: float = 0.0
-    predict_seconds: float = 0.0
+
+
+class BatchTimes(NamedTuple):
+    """How long a batch took, in seconds.
+
+    Args:
+        waits: of each request, from its arrival until the batch began.
+        rows: in all requests together.
+    """
+
+    waits: list[float]
+    rows: int
+    transform: float
+    predict: float
 
 
 class Runner:
@@ -78,11 +93,13 @@ class Runner:
 
     def __init__(self, computer: ComputesBatches, limits: RunnerLimits | None = None) -> None:
         self.counts = RunnerCounts()
+        self.batches: deque[BatchTimes] = deque(maxlen=KEPT_BATCHES)
         self._limits = limits or RunnerLimits()
         self._computer = computer
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="runner")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: OrderedDict[Request, None] = OrderedDict()  # unanswered, in order of arrival and so of deadline
+        self._taken_at = 0.0  # when the present batch began
         self._busy = False  # a batch is being computed or is about to be formed
         self._timer: asyncio.TimerHandle | None = None  # one for the oldest request, not one for each
         self._recent_rows, self._recent_seconds = 0.0, 0.0  # sums that fade, for the rate
@@ -187,7 +204,8 @@ class Runner:
 
     def _take(self) -> list[Request]:
         """The oldest requests that fit. Called when nothing is computed, so all that is open waits."""
-        batch, room, counts, now = [], self._limits.max_batch_rows, self.counts, time.monotonic()
+        batch, room, counts = [], self._limits.max_batch_rows, self.counts
+        self._taken_at = time.monotonic()
         for request in self._open:
             if request.future.done():
                 continue  # cancelled a moment ago
@@ -198,19 +216,20 @@ class Runner:
             batch.append(request)
             counts.waiting_rows -= len(request.rows)
             counts.rows += len(request.rows)
-            counts.queue_seconds += now - request.arrived
         counts.requests += len(batch)
         counts.batches += bool(batch)
         return batch
 
     def _work(self, batch: list[Request]) -> None:
         """The thread's part."""
-        started = time.monotonic()
-        outcomes = self._computer.outcomes(batch)
+        computer = self._computer
+        transform, predict = computer.transform_seconds, computer.predict_seconds
+        outcomes = computer.outcomes(batch)
+        spent = computer.transform_seconds - transform, computer.predict_seconds - predict
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, time.monotonic() - started)
+        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, *spent)
 
-    def _deliver(self, batch: list[Request], outcomes: list[Outcome], seconds: float) -> None:
+    def _deliver(self, batch: list[Request], outcomes: list[Outcome], transform: float, predict: float) -> None:
         for request in batch:
             self._forget(request)
         for request, outcome in outcomes:
@@ -220,14 +239,14 @@ class Runner:
                 request.future.set_exception(outcome)
             else:
                 request.future.set_result(outcome)
-        self._count(sum(len(request.rows) for request in batch), seconds)
+        waits = [self._taken_at - request.arrived for request in batch]
+        self._count(BatchTimes(waits, sum(len(request.rows) for request in batch), transform, predict))
         self._next_batch()
 
-    def _count(self, rows: int, seconds: float) -> None:
-        self._recent_rows = 0.8 * self._recent_rows + rows
-        self._recent_seconds = 0.8 * self._recent_seconds + seconds
-        self.counts.transform_seconds = self._computer.transform_seconds
-        self.counts.predict_seconds = self._computer.predict_seconds
+    def _count(self, batch: BatchTimes) -> None:
+        self.batches.append(batch)
+        self._recent_rows = 0.8 * self._recent_rows + batch.rows
+        self._recent_seconds = 0.8 * self._recent_seconds + batch.transform + batch.predict
 
     def _expire(self) -> None:
         """Answer requests whose deadline has passed, computed at this moment or not."""

@@ -93,6 +93,59 @@ class Settings(BaseSettings):
     cache_timeout_seconds: float = Field(
         default=0.05, gt=0, le=10, description="Longest that a request waits for Redis before it goes on without"
     )
+    state_folder: Path | None = Field(
+        default=None,
+        description="Where the workers of a host share counts, evidence, the key of prediction ids and the prediction "
+        "log; unset: `$BENTOML_HOME/plumbline/<model>`. Where it cannot be written, a temporary folder takes its place",
+    )
+    prediction_id_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs prediction ids; the same for all replicas, so that each judges the outcomes of all. "
+        "Several, separated by commas: the first signs, all are believed. Unset: made once, kept in the state folder",
+    )
+    outcome_max_age_days: float = Field(
+        default=3650.0, gt=0, le=36_500, description="Outcomes of older predictions are refused, in days"
+    )
+    false_alarm_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36_500,
+        description="At most one false drift alarm, and one of each outcome monitor, in so many days; unset: as the "
+        "version's contract says, 30",
+    )
+    ignore_below: float | None = Field(
+        default=None,
+        gt=0,
+        lt=0.5,
+        description="Share of a feature's rows that may move unnoticed; unset: as the version's contract says, 0.02",
+    )
+    rows_per_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**12,
+        description="Traffic of a version for which the contract holds; unset: as the version's contract says, 10,000",
+    )
+    outcomes_per_day: float = Field(
+        default=100.0, gt=0, le=1e12, description="Outcomes of a version for which the contract holds"
+    )
+    watch_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="Pause between two looks at the evidence for drift and bad outcomes"
+    )
+    prediction_log: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the predictions that are logged; rows unlike training always are. 0: no log at all",
+    )
+    personal_fields: str = Field(
+        default="",
+        max_length=10_000,
+        description="Features that the prediction log leaves out, separated by commas",
+    )
+    clock_file: Path | None = Field(
+        default=None, description="For replays: a file that holds the Unix time; unset: the system's clock"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity that is logged; DEBUG logs every request"
     )

@@ -11,7 +11,7 @@ import orjson
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
 from registry.rollout import Watcher, default_plan, plan_file
-from serving import connections, logs
+from serving import connections, logs, short_way
 from serving.admin import Admin
 from serving.asgi import App
 from serving.cached_answers import open_cache
@@ -20,6 +20,8 @@ from serving.endpoints import about_endpoints, prediction_endpoints, probe_endpo
 from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
 from serving.loading import demands_of
+from serving.monitoring_endpoints import monitoring_endpoints, outcome_endpoints
+from serving.monitors import Monitors
 from serving.openapi import document
 from serving.predictor import Predictor
 from serving.remote import RemoteVersions
@@ -41,7 +43,10 @@ class Engine:
         file = plan_file(definition.name, settings.rollout_plan)
         self.live = LiveModels(definition, Watcher(file, self._first_plan), demands_of(settings))
         self._remote: RemoteVersions | None = None
-        self.predictor = Predictor(self.live, open_cache(settings))
+        self.monitors = Monitors(definition, self.live, settings, self._sums)
+        self.cache = open_cache(settings)
+        self.predictor = Predictor(self.live, self.cache, self.monitors)
+        self._requests: list[tuple[str, str]] = []
         self.drain = Drain(settings.drain_seconds)
         self.admin = Admin(self.live, file, settings.admin_token)
 
@@ -50,10 +55,13 @@ class Engine:
         name, rows = self.definition.name, self.definition.rows
         table = prediction_endpoints(self.predictor, rows, self.settings.max_request_rows)
         table += probe_endpoints(self.live, self.drain)
+        table += outcome_endpoints(self.monitors.desk)
         table += rollout_endpoints(self.admin)
+        table += monitoring_endpoints(self.monitors)
         table += about_endpoints(name, lambda: written)
-        written = orjson.dumps(document(name, table))
-        return FrontDoor(table, platform, self.settings, self.drain)
+        written = orjson.dumps(document(name, [endpoint for endpoint in table if endpoint.listed]))
+        self._requests = [pair for endpoint in table for pair in endpoint.outcomes]
+        return FrontDoor(table, platform, self.settings, self.drain, self.monitors.observer.answered)
 
     def start(self, runner_service: Any = None) -> None:
         """Begin to follow the plan. Call it inside the running event loop.
@@ -65,6 +73,7 @@ class Engine:
         if runner_service is not None:
             self._remote = RemoteVersions(runner_service)
             self.live.open_version = self._remote.open
+        self.monitors.start(self._requests)
         self.live.start()
         gc.collect()
         gc.freeze()  # what was imported stays for good: no collection needs to walk through it
@@ -72,9 +81,18 @@ class Engine:
     async def stop(self) -> None:
         """Let everything go."""
         await self.live.stop()
+        await self.monitors.stop()
         if self._remote is not None:
             await self._remote.close()
         await self.predictor.close()
+
+    def _sums(self) -> dict[tuple[str, ...], int]:
+        """What others count, by metric and labels."""
+        found: dict[tuple[str, ...], int] = {("swaps_total",): self.live.swaps}
+        found |= {("refused_versions_total", reason): number for reason, number in self.live.refusals.items()}
+        if self.cache is not None:
+            found |= {("cache_lookups_total", result): number for result, number in self.cache.counts.items()}
+        return found
 
     def _first_plan(self) -> Plan:
         return default_plan(self.definition.name, self.first_version)
@@ -93,8 +111,12 @@ class PlumblineService(bentoml.Service[Any]):
         logs.configure(engine.settings.log_level)
         if self.bento is not None and engine.first_version == "latest":
             engine.first_version = _pinned(self.bento, engine.definition.name)
-        connections.install(engine.settings)
-        return engine.front_door(platform) if is_main else platform
+        if not is_main:
+            connections.install(engine.settings)
+            return platform
+        front_door = engine.front_door(platform)
+        short_way.install(engine.settings, front_door)
+        return front_door
 
 
 def _pinned(bento: Any, model: str) -> str:

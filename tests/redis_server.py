@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.programs import program
 from tests.served import free_port
 
 START_SECONDS = 20
@@ -80,11 +77,7 @@ class RedisServer:
 @contextmanager
 def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """A running one, ended afterwards. Skips the test if there is none to run, but fails in CI."""
-    if shutil.which("redis-server") is None:
-        reason = "redis-server is not installed (Debian: apt-get install redis-server)"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    program("redis-server", "redis-server")
     server = RedisServer(folder, *options)
     try:
         server.start()

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from rich.console import Console
 
+from monitoring.calibration import ContractUnsupported
 from registry import store
 from training.dataset import UnusableData
 from training.fetch import DataUnavailable
@@ -17,7 +18,7 @@ from training.run import run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0: published or nothing to do; 1: the gate refused; 2: the data cannot be had or used."""
+    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: the data cannot be had or used."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--recipe", default="training.house_prices", help="module that holds RECIPE")
     parser.add_argument("--until", type=date.fromisoformat, help="use only records before this day (YYYY-MM-DD)")
@@ -33,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataUnavailable, UnusableData) as error:
         console.print(f"[bold red]Cannot train:[/] {error}")
         return 2
+    except ContractUnsupported as error:
+        console.print(f"[bold red]The drift contract refused this version:[/] {error}. Nothing was published.")
+        return 1
     if not outcome.passed:
         failed = "; ".join(f"{c.name} {c.figure:.3f} ({c.limit})" for c in outcome.checks if not c.passed)
         console.print(f"[bold red]The gate refused this version:[/] {failed}. Nothing was published.")

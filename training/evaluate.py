@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from monitoring.outcome_errors import Link
+from monitoring.outcome_reference import OutcomeReference, measure
 from registry.bundle import Answers, Vector
 
 Figures = dict[str, float]
@@ -43,6 +45,18 @@ def interval_figures(actual: Vector, answers: Answers) -> Figures:
     inside = (actual >= answers.low) & (actual <= answers.high)
     width = 100.0 * (answers.high - answers.low) / answers.value
     return {"coverage": float(inside.mean()), "interval_width": float(np.median(width))}
+
+
+def outcome_reference(link: Link, actual: Vector, answers: Answers) -> OutcomeReference:
+    """What outcomes will be held against: errors on the test part, shape (n,), on the scale that fits the link."""
+    return measure(link, actual, answers.value, _inside(actual, answers))
+
+
+def _inside(actual: Vector, answers: Answers) -> Mask | None:
+    if answers.low is None or answers.high is None:
+        return None
+    inside: Mask = (actual >= answers.low) & (actual <= answers.high)
+    return inside
 
 
 def slice_figures(

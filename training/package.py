@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version as library_version
 from typing import Any
 
 import numpy as np
 import xgboost
 
+from monitoring import calibration
+from monitoring.outcome_reference import OutcomeReference
 from monitoring.profile import Profile, profile_category, profile_number
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import TrainingRanges
@@ -36,12 +40,14 @@ def bundle_files(recipe: Recipe, fitted: Fitted, model: ModelVersion, seen: Data
     inputs = model.transform(seen.raw)
     answers = model.predict(inputs)
     bare = model.transform(without_optional(recipe.definition.rows, seen.raw))
+    profile = reference_profile(recipe.definition.rows, seen.raw, answers)
     ranges = TrainingRanges.of(list(fitted.pipeline.get_feature_names_out()), np.vstack([inputs, bare]))
     return {
         bundle.PIPELINE: pipeline_file.dump(fitted.pipeline),
         bundle.BOOSTER: _raw(fitted.booster),
         bundle.RANGES: ranges.model_dump_json().encode(),
-        bundle.PROFILE: reference_profile(recipe.definition.rows, seen.raw, answers).model_dump_json().encode(),
+        bundle.PROFILE: profile.model_dump_json().encode(),
+        bundle.REFERENCE: _npy(calibration.reference_codes(profile, np.column_stack([seen.raw, answers.value]))),
         bundle.GOLDEN: golden_set(recipe.definition.rows, model, seen).model_dump_json().encode(),
     }
 
@@ -54,6 +60,7 @@ def manifest(
     metrics: dict[str, dict[str, float]],
     slices: dict[str, dict[str, dict[str, float]]],
     gate: dict[str, Any],
+    outcomes: OutcomeReference | None = None,
 ) -> Manifest:
     """The manifest over the files. Holds nothing that differs when the same is trained again, such as the time."""
     return Manifest(
@@ -72,11 +79,24 @@ def manifest(
         code=code_state(),
         libraries=libraries(),
         files={name: bundle.digest(content) for name, content in sorted(files.items())},
+        outcomes=outcomes,
+        contract=recipe.contract,
     )
 
 
+def check_contract(recipe: Recipe, files: Mapping[str, bytes]) -> None:
+    """The short calibration of the drift contract, on the reference of a bundle.
+
+    Raises:
+        ContractUnsupported: too few rows for it, or rows that ring the alarm when replayed.
+    """
+    profile = Profile.model_validate_json(files[bundle.PROFILE])
+    codes = np.load(io.BytesIO(files[bundle.REFERENCE]), allow_pickle=False)
+    calibration.check(profile, codes, recipe.contract)
+
+
 def reference_profile(schema: type[Features], raw: Matrix, answers: Answers) -> Profile:
-    """Bins for every feature and for the prediction."""
+    """Bins for every feature and for the prediction, of rows in order of time."""
     columns = [
         profile_category(column.name, raw[:, i], column.levels)
         if column.kind == "category"
@@ -124,6 +144,12 @@ def libraries() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S607
     return done.stdout.strip()
+
+
+def _npy(codes: calibration.Codes) -> bytes:
+    content = io.BytesIO()
+    np.save(content, codes, allow_pickle=False)
+    return content.getvalue()
 
 
 def _raw(booster: xgboost.Booster) -> bytes:

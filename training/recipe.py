@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import xgboost
 
+from monitoring.contract import Contract
 from registry.bundle import ModelDefinition
 from registry.manifest import IntervalPart, Target
 from registry.pipeline_file import Pipeline
@@ -41,6 +42,7 @@ class Recipe:
         fit: fits on the split without touching its test part; reports progress lines to the second argument.
         slices: groups of rows for which figures are reported, by kind and name.
         gate: thresholds for publishing.
+        contract: how often the drift alarm may be wrong, and what it may overlook.
     """
 
     definition: ModelDefinition
@@ -51,3 +53,4 @@ class Recipe:
     fit: Callable[[Split, Callable[[str], None]], Fitted]
     slices: Callable[[Dataset], Mapping[str, Mapping[str, Mask]]]
     gate: Gate
+    contract: Contract = field(default_factory=Contract)

@@ -18,7 +18,7 @@ from registry.manifest import DataPart, Manifest
 from registry.rollout import ensure_plan
 from training import baselines, fetch, package, report
 from training.dataset import Dataset, Split, split_by_time, validate
-from training.evaluate import Figures, figures, interval_figures, slice_figures
+from training.evaluate import Figures, figures, interval_figures, outcome_reference, slice_figures
 from training.gate import Check, check, summary
 from training.recipe import Fitted, Recipe
 
@@ -53,6 +53,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
     Raises:
         DataUnavailable: the data cannot be had.
         UnusableData: too few rows for a split, or none that the schema takes.
+        ContractUnsupported: the reference cannot keep the recipe's drift contract.
     """
     with console.status("Fetching the data ..."):
         path = fetch.fetch(recipe.source)
@@ -73,6 +74,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
     checks = check(recipe.gate, metrics["model"], metrics["ridge"], published)
     with console.status("Packaging ..."):
         files = package.bundle_files(recipe, fitted, model, data)
+        package.check_contract(recipe, files)
         manifest = package.manifest(
             recipe,
             fitted,
@@ -82,6 +84,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
             slices,
             # without the comparison: it hangs on what the store holds, and the same run must give the same version
             summary(recipe.gate, check(recipe.gate, metrics["model"], metrics["ridge"], None)),
+            outcome_reference(recipe.target.link, split.test.target, answers),
         )
         page = report.write(
             RUNS / recipe.definition.name / f"{split.test.last:%Y%m%d}" / "report.html",

@@ -177,3 +177,16 @@ def test_a_profile_read_from_json_counts_as_before() -> None:
     again = Profile.model_validate_json(profile.model_dump_json())
     assert again == profile
     assert np.array_equal(again.columns[0].count(NORMAL / 3), columns[0].counts)
+
+
+def test_movement_over_time_is_measured_in_the_order_of_the_rows() -> None:
+    levels = np.repeat([0.0, 1.0], 5000)
+    shuffled = np.random.default_rng(0).permutation(levels)
+    assert profile_number("x", levels).movement > 0.4
+    assert category(levels).movement > 0.4
+    assert profile_number("x", shuffled).movement == category(shuffled).movement == 0
+
+
+def test_a_profile_from_before_movement_was_measured_has_none() -> None:
+    old = category(np.arange(25.0)).model_dump(exclude={"movement"})
+    assert ColumnProfile.model_validate(old).movement == 0

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from collections import deque
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring.prediction_ids import IdReader, IdWriter
 from preprocessors.feature_check import Strange
 from schemas.predictions import BatchPrediction
 from serving.batch import Results
-from serving.bulk_answers import BulkAnswer, Origin, new_ids
+from serving.bulk_answers import BulkAnswer, Origin
 from serving.cache import Value
 from serving.cached_answers import Answered
+from serving.observed import Observed
+from serving.runner import RunnerCounts
 
+NOW = 1_700_000_000.5
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 ORIGIN = st.builds(
     Origin,
@@ -21,6 +25,8 @@ ORIGIN = st.builds(
     st.sampled_from(["20160930-f1fff52fdddf", "a.b_c"]),
     st.sampled_from(["stable", "canary", "shadow"]),
     st.none() | st.floats(0, 1),
+    st.just(IdWriter(b"k" * 32, "m", "v")),
+    st.just(Observed(RunnerCounts(), deque())),
 )
 STRANGE = st.builds(
     Strange,
@@ -44,10 +50,10 @@ def results(draw: st.DrawFn) -> Results:
 @settings(deadline=None, max_examples=500)
 @given(ORIGIN, results())
 def test_computed_answers_are_written_as_the_model_writes_them(origin: Origin, found: Results) -> None:
-    answer = BulkAnswer.computed(origin, found)
-    ids = new_ids(len(found.value))
-    assert answer.to_json(ids) == answer.predictions(ids).model_dump_json().encode()
-    assert answer.first_to_json(ids[0]) == answer.predictions(ids).predictions[0].model_dump_json().encode()
+    answer = BulkAnswer.computed(origin, found, NOW)
+    assert answer.to_json() == answer.predictions().model_dump_json().encode()
+    assert answer.first_to_json() == answer.predictions().predictions[0].model_dump_json().encode()
+    assert len(set(answer.ids)) == len(found.value)
 
 
 @settings(deadline=None, max_examples=300)
@@ -55,7 +61,7 @@ def test_computed_answers_are_written_as_the_model_writes_them(origin: Origin, f
 def test_answers_through_the_cache_are_written_as_the_model_writes_them(
     origin: Origin, found: Results, data: st.DataObject
 ) -> None:
-    computed = BulkAnswer.computed(origin, found)
+    computed = BulkAnswer.computed(origin, found, NOW)
     count = len(found.value)
     nothing: list[float | None] = [None] * count
     low, high = found.low or nothing, found.high or nothing
@@ -63,17 +69,26 @@ def test_answers_through_the_cache_are_written_as_the_model_writes_them(
     values = [
         Value(found.value[row], low[row], high[row], tuple(computed.warnings.get(row, ()))) for row in range(count)
     ]
-    answer, ids = BulkAnswer.answered(origin, Answered(values, cached)), new_ids(count)
-    written = answer.to_json(ids)
-    assert written == answer.predictions(ids).model_dump_json().encode()
+    answer = BulkAnswer.answered(origin, Answered(values, cached), NOW)
+    written = answer.to_json()
+    assert written == answer.predictions().model_dump_json().encode()
     predictions = BatchPrediction.model_validate_json(written).predictions
     assert [one.cached for one in predictions] == cached
-    plain = computed.predictions(ids).predictions
-    assert [one.model_copy(update={"cached": False}) for one in predictions] == plain
+    plain = computed.predictions().predictions
+    changed = {"cached": False, "prediction_id": ""}
+    assert [one.model_copy(update=changed) for one in predictions] == [one.model_copy(update=changed) for one in plain]
 
 
-def test_ids_are_unique_and_hexadecimal() -> None:
-    ids = new_ids(10_000)
-    assert len(set(ids)) == 10_000
-    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
-    assert new_ids(0) == []
+@settings(deadline=None, max_examples=100)
+@given(ORIGIN, results())
+def test_each_id_says_what_was_predicted(origin: Origin, found: Results) -> None:
+    reader = IdReader([b"k" * 32], "m")
+    reader.know("v")
+    one = Results(found.value[:1], found.low and found.low[:1], found.high and found.high[:1], [])
+    for part in (found, one):
+        answer = BulkAnswer.computed(origin, part, NOW)
+        for token, value in zip(answer.ids, answer.value, strict=True):
+            issued = reader.read(token)
+            assert not isinstance(issued, str)
+            assert (issued.value, issued.issued_at, issued.version) == (value, int(NOW), "v")
+            assert (issued.low is None) == (answer.low is None)

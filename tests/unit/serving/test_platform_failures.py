@@ -48,7 +48,7 @@ def test_a_failing_platform_is_answered_once_and_whole(
 
     async def call() -> None:
         try:
-            await FrontDoor([], platform, Settings(), Drain(0))(dict(SCOPE), receive, send)
+            await FrontDoor([], platform, Settings(), Drain(0), lambda *_: None)(dict(SCOPE), receive, send)
         except OSError:
             assert sent, "an exception may leave the front door only after an answer"
 

@@ -240,7 +240,9 @@ def test_counts_tell_what_was_done(model: FakeModel) -> None:
         await asyncio.gather(first, *others)
         counts = runner.counts
         assert (counts.requests, counts.batches, counts.rows, counts.shed, counts.timed_out) == (3, 2, 4, 0, 0)
-        assert min(counts.queue_seconds, counts.transform_seconds, counts.predict_seconds) > 0
+        assert sum(batch.rows for batch in runner.batches) == counts.rows
+        assert sum(len(batch.waits) for batch in runner.batches) == counts.requests
+        assert all(min(*batch.waits, batch.transform, batch.predict) > 0 for batch in runner.batches)
         runner.close()
 
     asyncio.run(story())

@@ -34,6 +34,15 @@ WRONG = [
     ("cache_bytes", "1", "greater than or equal to 65536"),
     ("cache_ttl_seconds", "0", "greater than 0"),
     ("cache_timeout_seconds", "11", "less than or equal to 10"),
+    ("prediction_id_key", "short", "at least 32"),
+    ("outcome_max_age_days", "0", "greater than 0"),
+    ("false_alarm_days", "nan", "less than or equal to 36500"),
+    ("ignore_below", "0.5", "less than 0.5"),
+    ("rows_per_day", "0", "greater than or equal to 1"),
+    ("outcomes_per_day", "inf", "less than or equal to 1000000000000"),
+    ("watch_seconds", "0", "greater than 0"),
+    ("prediction_log", "1.1", "less than or equal to 1"),
+    ("personal_fields", "x" * 10_001, "at most 10000"),
     ("log_level", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
 ]
 
@@ -72,7 +81,7 @@ def test_a_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_setting_is_tried_with_a_wrong_value() -> None:
-    assert {name for name, _, _ in WRONG} | {"rollout_plan"} == set(Settings.model_fields)
+    assert {name for name, _, _ in WRONG} | {"rollout_plan", "state_folder", "clock_file"} == set(Settings.model_fields)
 
 
 def test_settings_come_from_the_environment_and_are_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +119,7 @@ def _limits(field: FieldInfo) -> str:
     signs = {
         annotated_types.Ge: ("ge", "≥ {}"),
         annotated_types.Gt: ("gt", "> {}"),
+        annotated_types.Lt: ("lt", "< {}"),
         annotated_types.Le: ("le", "≤ {}"),
         annotated_types.MinLen: ("min_length", "at least {} characters"),
         annotated_types.MaxLen: ("max_length", "at most {} characters"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from registry.bundle import Answers
-from training.evaluate import SMALLEST_SLICE, figures, interval_figures, slice_figures
+from training.evaluate import SMALLEST_SLICE, figures, interval_figures, outcome_reference, slice_figures
 
 ACTUAL = np.array([100.0, 200.0, 400.0, 500.0])
 PREDICTED = np.array([110.0, 180.0, 300.0, 505.0])
@@ -91,3 +91,20 @@ def test_a_slice_of_few_rows_is_left_out_but_its_kind_stays() -> None:
     found = slice_figures(actual, Answers(actual, None, None), {"size": masks, "none": {}})
     assert {kind: list(part) for kind, part in found.items()} == {"size": ["enough"], "none": []}
     assert "coverage" not in found["size"]["enough"]
+
+
+def test_outcomes_are_held_against_the_figures_of_the_test_part() -> None:
+    reference = outcome_reference("log", ACTUAL, ANSWERS)
+    # relative errors 10 %, -10 %, -25 %, 1 %
+    assert reference.model_dump() == pytest.approx(
+        {"rows": 4, "unit": 1.0, "bias": -0.045, "median_error": 0.1, "large_error": 0.1375, "coverage": 0.5}
+    )
+    assert reference.bias == pytest.approx(figures(ACTUAL, PREDICTED)["bias"] / 100)
+    assert reference.coverage == interval_figures(ACTUAL, ANSWERS)["coverage"]
+
+
+def test_where_targets_have_no_ratio_errors_are_held_against_the_usual_one() -> None:
+    reference = outcome_reference("identity", ACTUAL, Answers(PREDICTED, None, None))
+    # errors 10, -20, -100, 5; the usual one is 15
+    assert (reference.unit, reference.median_error, reference.coverage) == (15.0, 1.0, None)
+    assert reference.bias == -0.5

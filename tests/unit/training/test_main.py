@@ -16,9 +16,10 @@ import pytest
 import xgboost
 from sklearn.base import BaseEstimator
 
+from monitoring.contract import Contract
 from preprocessors.encoding import Matrix
 from registry import store
-from registry.bundle import ModelDefinition
+from registry.bundle import REFERENCE, ModelDefinition
 from registry.manifest import CodePart, Target
 from tests.unit.training.synthetic import Car, every_day, record
 from training import fetch, package, run
@@ -74,6 +75,7 @@ RECIPE = Recipe(
     fit=fit,
     slices=no_slices,
     gate=Gate(),
+    contract=Contract(ignore_below=0.05),
 )
 
 
@@ -124,6 +126,26 @@ def test_training_the_same_again_gives_the_same_version(
     assert train() == 0  # now compared with the published one, which is itself
     assert store.versions(MODEL) == versions
     assert "gate: mape beside published" in capsys.readouterr().out
+
+
+def test_the_contract_and_the_rows_behind_it_travel_with_the_version(train: Callable[..., int]) -> None:
+    assert train() == 0
+    (version,) = store.versions(MODEL)
+    assert store.open_version(DEFINITION, version).manifest.contract == RECIPE.contract
+    codes = np.load(bentoml.models.get(f"{MODEL}:{version}").path_of(REFERENCE), allow_pickle=False)
+    profile = store.open_version(DEFINITION, version).profile
+    for i, column in enumerate(profile.columns):
+        assert np.bincount(codes[:, i], minlength=len(column.labels)).tolist() == column.counts
+
+
+def test_a_contract_that_the_reference_is_too_small_for_is_refused(
+    train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(recipe=replace(RECIPE, contract=Contract(ignore_below=0.01))) == 1
+    printed = capsys.readouterr().out
+    assert "The drift contract refused this version: 'power' has 2,193 training rows" in printed
+    assert "needs about" in printed
+    assert store.versions(MODEL) == []
 
 
 def test_without_publishing_the_store_is_left_alone(train: Callable[..., int]) -> None:

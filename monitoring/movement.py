@@ -1,0 +1,72 @@
+"""How far shares of rows move: by chance, for want of rows, and over time within the reference itself.
+
+Movement is total variation: the share of rows that would have to change bins.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+BLOCKS = (4, 16, 64)
+"""The reference is cut into so many parts by time: slow changes show in few, cycles in many."""
+
+SMALLEST_BLOCK = 500
+"""A part with fewer rows moves too much by chance to tell anything."""
+
+_SURE = 4.0
+"""Movement of a part within so many standard deviations of chance is no movement."""
+
+
+def reference_shares(counts: Counts) -> Vector:
+    """Shares of the rows by bin, shape (k,): half a row is added to each, so that no bin is impossible."""
+    shares: Vector = (counts + 0.5) / (counts + 0.5).sum()
+    return shares
+
+
+def sampling_movement(shares: Vector, rows: float) -> tuple[float, float]:
+    """Mean and standard deviation of the movement between shares and a sample of so many rows.
+
+    By the normal approximation of the multinomial distribution. What one bin gains others lose, so the deviations of
+    bins hang together: cov(|x|, |y|) = 2/pi (r asin(r) + sqrt(1 - r^2) - 1) for standard normal x, y of correlation r.
+    """
+    rows = max(rows, 1.0)
+    spread = np.sqrt(shares * (1 - shares) / rows)
+    correlation = -np.outer(shares, shares) / rows / np.maximum(np.outer(spread, spread), 1e-300)
+    np.fill_diagonal(correlation, 1.0)
+    correlation = correlation.clip(-1, 1)
+    common = correlation * np.arcsin(correlation) + np.sqrt(1 - correlation**2) - 1
+    variance = 2 / np.pi * float(spread @ common @ spread)
+    return float(0.5 * np.sqrt(2 / np.pi) * spread.sum()), 0.5 * float(np.sqrt(max(variance, 0.0)))
+
+
+def unsure_share(counts: Counts) -> float:
+    """How far the reference may be from the truth for want of rows: mean and two deviations, at most 1."""
+    mean, deviation = sampling_movement(reference_shares(counts), int(counts.sum()))
+    return min(1.0, mean + 2 * deviation)
+
+
+def movement_over_time(bins: npt.NDArray[np.intp], size: int) -> float:
+    """The farthest that a part of the reference, cut by time, was from the whole, less what chance explains.
+
+    Args:
+        bins: the bin of each row, in order of time, shape (n,).
+        size: number of bins.
+    """
+    farthest = 0.0
+    for blocks in BLOCKS:
+        rows = len(bins) // blocks
+        if rows < SMALLEST_BLOCK:
+            break
+        block = np.minimum(np.arange(len(bins)) // rows, blocks - 1)
+        counts = np.bincount(block * size + bins, minlength=blocks * size).reshape(blocks, size)
+        whole = counts.sum(axis=0)
+        parts = counts / counts.sum(axis=1, keepdims=True)
+        moved = 0.5 * np.abs(parts - whole / len(bins)).sum(axis=1).max()
+        mean, deviation = sampling_movement(reference_shares(whole), 1 / (1 / rows - 1 / len(bins)))
+        if moved > mean + _SURE * deviation:
+            farthest = max(farthest, float(moved) - mean)
+    return farthest

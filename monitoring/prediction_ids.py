@@ -1,0 +1,213 @@
+"""Prediction ids: signed tokens that carry what was predicted, so that the truth may come late and needs no database.
+
+A token is 64 characters of URL-safe base64 over 48 bytes: a payload of 36 bytes and 12 bytes of keyed BLAKE2b over it.
+The payload, little-endian: format (1), tag of model and version (7), time in seconds (4), nonce (8), value (8,
+float64), low and high (4 each, float32, NaN without an interval). The ends are rounded outwards, so that what the
+client's interval held, the token's interval holds. 48 is a multiple of 3, so a token has no padding and one spelling.
+
+The token is signed, not secret: its reader learns nothing that the answer did not say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+from math import isnan
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT = 1
+TAG_BYTES = 7
+NONCE_BYTES = 8
+MAC_BYTES = 12
+TOKEN_LENGTH = 64
+
+_PAYLOAD = struct.Struct("<8sI8sdff")
+_READ = struct.Struct("<B7sI8sdff")
+_ROW = np.dtype(
+    [("head", "V8"), ("time", "<u4"), ("nonce", "V8"), ("value", "<f8"), ("low", "<f4"), ("high", "<f4")]
+)  # packed, as _PAYLOAD
+_TOKEN_BYTES = _PAYLOAD.size + MAC_BYTES
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
+_SPELLING = re.compile(rb"[A-Za-z0-9_-]{%d}" % TOKEN_LENGTH)
+_NONCES_AT_ONCE = 512
+
+_OUTWARDS = 2.0**-23
+"""More than rounding to float32 can move a number, relative to it."""
+
+_MOST = float(np.finfo(np.float32).max)
+_NAN = float("nan")
+_SECONDS = 0xFFFFFFFF
+"""Cuts a time to 32 bits, good until 2106; a broken clock must not break an answer."""
+
+IdRefusal = Literal["malformed", "forged", "foreign"]
+"""Why a token is not believed: it is no token; it is not signed with our keys; it is of a version unknown here."""
+
+
+class IssuedPrediction(NamedTuple):
+    """What a token says. `issued_at` in Unix seconds; value, low and high in the unit of the model's target."""
+
+    version: str
+    issued_at: int
+    value: float
+    low: float | None
+    high: float | None
+    nonce: bytes
+
+
+class IdWriter:
+    """Makes the ids of one version; keep it as long as the version serves. `one` and `many` give the same bytes for the
+    same nonces. Safe to use from several threads and after a fork.
+
+    Args:
+        key: signs; 16 to 64 bytes (the first of monitoring/signing_key.py).
+        model, version: their names.
+    """
+
+    def __init__(self, key: bytes, model: str, version: str) -> None:
+        self._copy, self._head = _keyed(key).copy, bytes([FORMAT]) + _tag(model, version)
+        self._nonces = _Nonces()
+
+    def one(self, value: float, low: float | None, high: float | None, now: float) -> str:
+        """The id of one prediction.
+
+        Args:
+            value: the prediction.
+            low, high: its interval; None without one.
+            now: Unix time in seconds.
+        """
+        if low is None or high is None:
+            floor = ceiling = _NAN
+        else:
+            floor, ceiling = low - abs(low) * _OUTWARDS, high + abs(high) * _OUTWARDS
+        try:
+            payload = _PAYLOAD.pack(self._head, int(now) & _SECONDS, self._nonces.one(), value, floor, ceiling)
+        except OverflowError:  # an end is larger than float32 holds
+            assert low is not None
+            assert high is not None
+            return self.many([value], [low], [high], now)[0]
+        mac = self._copy()
+        mac.update(payload)
+        return b2a_base64(payload + mac.digest(), newline=False).translate(_TO_URL).decode()
+
+    def many(
+        self, values: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
+    ) -> list[str]:
+        """The ids of n predictions of one moment, in their order.
+
+        Args:
+            values: n predictions.
+            low, high: n ends each; None without intervals.
+            now: Unix time in seconds.
+        """
+        rows = np.empty(len(values), _ROW)
+        rows["head"] = np.void(self._head)
+        rows["time"] = int(now) & _SECONDS
+        rows["nonce"] = self._nonces.many(len(values))
+        rows["value"] = values
+        if low is None or high is None:
+            rows["low"] = rows["high"] = np.nan
+        else:
+            floor, ceiling = np.asarray(low, np.float64), np.asarray(high, np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):  # the same arithmetic as for one
+                rows["low"] = np.minimum(floor - np.abs(floor) * _OUTWARDS, _MOST)
+                rows["high"] = np.maximum(ceiling + np.abs(ceiling) * _OUTWARDS, -_MOST)
+        return self._signed(rows)
+
+    def _signed(self, rows: npt.NDArray[np.void]) -> list[str]:
+        payloads, size, macs, copy = rows.tobytes(), _ROW.itemsize, [], self._copy
+        for at in range(0, len(payloads), size):
+            mac = copy()
+            mac.update(payloads[at : at + size])
+            macs.append(mac.digest())
+        whole = np.empty((len(rows), _TOKEN_BYTES), np.uint8)
+        whole[:, :size] = np.frombuffer(payloads, np.uint8).reshape(-1, size)
+        whole[:, size:] = np.frombuffer(b"".join(macs), np.uint8).reshape(-1, MAC_BYTES)
+        written = b2a_base64(whole.tobytes(), newline=False).translate(_TO_URL).decode()
+        return [written[at : at + TOKEN_LENGTH] for at in range(0, len(written), TOKEN_LENGTH)]
+
+
+class IdReader:
+    """Reads ids of one model and believes only what was signed. Safe to use from several threads.
+
+    Args:
+        keys: all that are accepted, each 16 to 64 bytes; the one that signs first, as it is met most often.
+        model: its name.
+    """
+
+    def __init__(self, keys: Sequence[bytes], model: str) -> None:
+        self._copies, self._model = [_keyed(key).copy for key in keys], model
+        self._versions: dict[bytes, str] = {}
+
+    def know(self, version: str) -> None:
+        """Read this version's ids from now on, whether it serves or did so once."""
+        self._versions[_tag(self._model, version)] = version
+
+    def read(self, token: str) -> IssuedPrediction | IdRefusal:
+        """What the token says, or why it is not believed."""
+        try:
+            spelt = token.encode("ascii")
+        except UnicodeEncodeError:
+            return "malformed"
+        if not _SPELLING.fullmatch(spelt):
+            return "malformed"
+        whole = a2b_base64(spelt.translate(_FROM_URL))
+        payload, signature = whole[: _READ.size], whole[_READ.size :]
+        form, tag, issued_at, nonce, value, low, high = _READ.unpack(payload)
+        if form != FORMAT:
+            return "malformed"
+        if not self._is_ours(payload, signature):
+            return "forged"
+        version = self._versions.get(tag)
+        if version is None:
+            return "foreign"
+        if isnan(low) or isnan(high):
+            return IssuedPrediction(version, issued_at, value, None, None, nonce)
+        return IssuedPrediction(version, issued_at, value, low, high, nonce)
+
+    def _is_ours(self, payload: bytes, signature: bytes) -> bool:
+        for copy in self._copies:
+            mac = copy()
+            mac.update(payload)
+            if hmac.compare_digest(mac.digest(), signature):
+                return True
+        return False
+
+
+class _Nonces:
+    """Random 8 bytes, never given twice: drawn in blocks, and anew in a process that was forked from another."""
+
+    def __init__(self) -> None:
+        self._process, self._drawn = 0, iter(list[bytes]())
+
+    def one(self) -> bytes:
+        if self._process == os.getpid():
+            for nonce in self._drawn:  # taking from a list's iterator is one step, so threads share it
+                return nonce
+        block = os.urandom(NONCE_BYTES * _NONCES_AT_ONCE)
+        nonces = [block[at : at + NONCE_BYTES] for at in range(0, len(block), NONCE_BYTES)]
+        self._drawn = iter(nonces[1:])
+        self._process = os.getpid()
+        return nonces[0]
+
+    def many(self, count: int) -> npt.NDArray[np.void]:
+        return np.frombuffer(os.urandom(NONCE_BYTES * count), f"V{NONCE_BYTES}")
+
+
+def _tag(model: str, version: str) -> bytes:
+    """How a token names model and version."""
+    return hashlib.blake2b(f"{model}/{version}".encode(), digest_size=TAG_BYTES).digest()
+
+
+def _keyed(key: bytes) -> hashlib.blake2b:
+    """A hash object that has taken the key; its copies sign."""
+    if not 16 <= len(key) <= 64:
+        raise ValueError(f"a signing key has 16 to 64 bytes, not {len(key)}")
+    return hashlib.blake2b(digest_size=MAC_BYTES, key=key)

@@ -1,0 +1,128 @@
+"""Counts that workers share: integers in a mapped file, a row for each worker, and sums over all rows.
+
+A worker writes to its own row only, so nothing is locked and nothing is lost; the sum over rows is what one worker
+would have counted. A row outlives its worker: whoever claims the same slot next goes on counting in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import mmap
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+logger = logging.getLogger(__name__)
+
+SLOTS = 64
+"""Most workers on a host; as many as PLUMBLINE_WORKERS allows."""
+
+Counts = npt.NDArray[np.int64]
+
+
+class NoSlot(RuntimeError):
+    """All slots of a folder are taken."""
+
+
+class Slot:
+    """A worker's number among those that share a folder. The system frees it when the process ends, however it ends.
+
+    Args:
+        number: 0 to SLOTS - 1.
+        handle: of the locked file.
+    """
+
+    def __init__(self, number: int, handle: int | None) -> None:
+        self.number, self._handle = number, handle
+
+    @classmethod
+    def claim(cls, folder: Path) -> Slot:
+        """The first free one.
+
+        Raises:
+            NoSlot: there is none.
+            OSError: the folder cannot be written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(SLOTS):
+            handle = os.open(folder / f"worker-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+            else:
+                return cls(number, handle)
+        raise NoSlot(f"{SLOTS} workers share {folder} already; give this service a state folder of its own")
+
+    def release(self) -> None:
+        """Let another worker have it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+class SharedCounts:
+    """`size` integers for each worker.
+
+    Args:
+        path: the file; what it counts belongs into its name, for a file of another size is begun anew.
+        size: how many integers.
+        slot: this worker's.
+
+    Raises:
+        OSError: the file can be neither read nor made.
+    """
+
+    def __init__(self, path: Path, size: int, slot: int) -> None:
+        self._rows = _mapped(path, size)
+        self.own: Counts = self._rows[slot]
+
+    @property
+    def total(self) -> Counts:
+        """The sums over all workers, shape (size,)."""
+        summed: Counts = self._rows.sum(axis=0)
+        return summed
+
+    @property
+    def by_slot(self) -> Counts:
+        """Everybody's, shape (SLOTS, size)."""
+        return self._rows.copy()
+
+
+def in_memory(size: int, slot: int) -> SharedCounts:
+    """The same where no file can be had: this worker's counts alone, lost with it."""
+    alone = SharedCounts.__new__(SharedCounts)
+    alone._rows = np.zeros((SLOTS, size), np.int64)
+    alone.own = alone._rows[slot]
+    return alone
+
+
+def open_counts(path: Path, size: int, slot: int) -> SharedCounts:
+    """Shared counts, or, with a warning, this worker's alone: counting must not stop a service."""
+    try:
+        return SharedCounts(path, size, slot)
+    except OSError as error:
+        logger.warning("counts stay in this worker's memory", extra={"file": path.name, "why": str(error.strerror)})
+        return in_memory(size, slot)
+
+
+def _mapped(path: Path, size: int) -> Counts:
+    """The file as an array of shape (SLOTS, size)."""
+    length = SLOTS * size * 8
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # two that start at once must not both make it
+        found = os.fstat(handle).st_size
+        if found != length:
+            if found:
+                logger.warning("counts begin anew: the file has another size", extra={"file": path.name})
+                os.ftruncate(handle, 0)
+            os.posix_fallocate(handle, 0, length)  # now, not at some later write, is when a full disk must be known
+        mapped = mmap.mmap(handle, length)
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # the map keeps the file open, and with it would keep the lock
+        os.close(handle)
+    return np.frombuffer(mapped, np.int64).reshape(SLOTS, size)

@@ -1,0 +1,42 @@
+"""Every version of the model that may be spoken of: outcomes come late, also for versions that serve no more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from registry import store
+from registry.bundle import Description, ModelDefinition
+from registry.errors import RegistryError
+
+logger = logging.getLogger(__name__)
+
+
+class Catalogue:
+    """What the bundles in the store say of themselves, without their models. Safe to use from several threads.
+
+    Args:
+        definition: which model.
+    """
+
+    def __init__(self, definition: ModelDefinition) -> None:
+        self._definition, self._lock = definition, threading.Lock()
+        self._refused: set[str] = set()
+        self.versions: dict[str, Description] = {}
+
+    def refresh(self) -> dict[str, Description]:
+        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread."""
+        with self._lock:
+            for name in store.versions(self._definition.name):
+                if name not in self.versions and name not in self._refused:
+                    self._read(name)
+            return self.versions
+
+    def _read(self, name: str) -> None:
+        try:
+            described = store.describe_version(self._definition, name)
+        except RegistryError as error:  # said once; who wants it live hears the reason again
+            self._refused.add(name)
+            logger.warning("a version in the store cannot be read", extra={"version": name, "reason": str(error)})
+            return
+        self.versions = {**self.versions, name: described}  # replaced as a whole: readers take no lock

@@ -1,0 +1,146 @@
+"""Counts what happened, a few times a second. Requests only append to what their version observed; here it is counted
+by hundreds, on the event loop, so that nothing has two writers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+
+from monitoring.metrics import Metrics
+from monitoring.outcomes import Counts
+from registry.bundle import Description
+from schemas.errors import PlumblineError
+from serving.clock import Clock
+from serving.counting import OK, CountingRoom, VersionCounts, rows_of
+from serving.live_models import LiveModels
+from serving.observed import Growth, Observed
+from serving.runner import BatchTimes
+
+logger = logging.getLogger(__name__)
+
+COUNT_SECONDS = 0.2
+"""How often is counted."""
+
+LEAVE_SECONDS = 60.0
+"""How long a version that left is still observed: requests may be under way on it."""
+
+Sums = Mapping[tuple[str, ...], int]
+"""Counters that only grow, by metric and labels."""
+
+
+class Observer:
+    """Observes one model in one worker. For one event loop.
+
+    Args:
+        live: the versions that answer.
+        clock: Unix time in seconds.
+        sums: gives what others have counted so far.
+    """
+
+    def __init__(self, live: LiveModels, clock: Clock, sums: Callable[[], Sums]) -> None:
+        self._live, self._clock, self._sums = live, clock, sums
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._seen: dict[Observed, tuple[Description, float]] = {}
+        self._growth = Growth()
+        self._room: CountingRoom | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def answered(self, path: str, error: PlumblineError | None = None) -> None:
+        """A request was answered, or refused."""
+        self._requests[path, OK if error is None else error.code] += 1
+
+    def outcomes(self, described: Description, counts: Counts, pairs: Counts) -> None:
+        """Outcomes of a version were judged; what to add, as monitoring/outcomes.py has it."""
+        if self._room is not None:
+            metrics = self._room.of(described).metrics
+            metrics.add_all("outcome_counts", counts)
+            metrics.add_all("outcome_pairs", pairs)
+
+    def start(self, room: CountingRoom) -> None:
+        """Begin to count there. Call it inside the running event loop."""
+        self._room = room
+        room.service.set("worker_started_timestamp_seconds", int(self._clock()))
+        self._task = asyncio.create_task(self._go_on(room), name="count")
+
+    async def stop(self) -> None:
+        """Count the rest."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self.count()
+
+    def count(self) -> None:
+        """Count all that was observed since the last time."""
+        room = self._room
+        if room is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for version in self._live.versions.values():
+            if version.observed not in self._seen:
+                version.observed.when_many = self._count_soon
+                room.of(version.bundle).metrics.set("loaded_timestamp_seconds", int(version.loaded_at))
+            self._seen[version.observed] = (version.bundle, now)
+        for observed, (described, seen_at) in list(self._seen.items()):
+            _count_version(room.of(described), observed)
+            if now - seen_at > LEAVE_SECONDS:
+                del self._seen[observed]
+        self._count_service(room.service)
+
+    def _count_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self.count)
+
+    def _count_service(self, service: Metrics) -> None:
+        for (path, code), number in self._requests.items():
+            service.add("requests_total", number, path, code)
+            if code != OK:
+                service.add("errors_total", number, code)
+        self._requests.clear()
+        for (name, *labels), number in self._sums().items():
+            service.add(name, self._growth.of((name, *labels), number), *labels)
+        service.set("generation", self._live.generation)
+        service.set("planned_generation", self._live.planned.generation if self._live.planned else 0)
+        service.set("worker_seen_timestamp_seconds", int(self._clock()))
+
+    async def _go_on(self, room: CountingRoom) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            try:
+                self.count()
+            except Exception:  # a defect in counting must not end it, nor the service
+                logger.exception("counting failed", extra={"folder": str(room.folder)})
+
+
+def _count_version(counts: VersionCounts, observed: Observed) -> None:
+    metrics = counts.metrics
+    if observed.rows:
+        predictions = np.fromiter(chain.from_iterable(observed.values), np.float64, observed.rows)
+        counts.add_rows(rows_of(observed.matrices), predictions)
+        for (variant, cached), number in observed.predictions.items():
+            metrics.add("predictions_total", number, variant, str(cached).lower())
+        for feature, number in observed.strange.items():
+            metrics.add("out_of_range_total", number, feature)
+    for result, number in observed.shadow.items():
+        metrics.add("shadow_rows_total", number, result)
+    if observed.total:
+        metrics.observe("stage_seconds", observed.validate, "validate")
+        metrics.observe("stage_seconds", observed.total, "total")
+    observed.begin_anew()
+    if observed.batches:
+        _count_batches(metrics, [observed.batches.popleft() for _ in range(len(observed.batches))])
+    metrics.set("waiting_rows", observed.counts.waiting_rows)
+    metrics.add("shed_total", observed.growth.of("shed", observed.counts.shed))
+    metrics.add("timed_out_total", observed.growth.of("timed_out", observed.counts.timed_out))
+
+
+def _count_batches(metrics: Metrics, batches: Sequence[BatchTimes]) -> None:
+    """Every request of a batch took as long as the batch."""
+    requests = [len(batch.waits) for batch in batches]
+    metrics.observe("batch_rows", [batch.rows for batch in batches])
+    metrics.observe("stage_seconds", list(chain.from_iterable(batch.waits for batch in batches)), "queue")
+    metrics.observe("stage_seconds", np.repeat([batch.transform for batch in batches], requests), "preprocess")
+    metrics.observe("stage_seconds", np.repeat([batch.predict for batch in batches], requests), "predict")
