@@ -27,7 +27,12 @@ def _rules(*files: str) -> list[dict[str, Any]]:
 
 
 ALERTS = [rule for rule in _rules("alerts.yml") if "alert" in rule]
-EXPRESSIONS = [rule["expr"] for rule in _rules("rules.yml", "alerts.yml")]
+RUNBOOK_QUERIES = [
+    query
+    for block in re.findall(r"^```promql\n(.*?)^```", (ROOT / RUNBOOK).read_text(), flags=re.M | re.S)
+    for query in block.splitlines()
+]
+EXPRESSIONS = [*(rule["expr"] for rule in _rules("rules.yml", "alerts.yml")), *RUNBOOK_QUERIES]
 
 
 def _accepted(*command: str | Path) -> None:
@@ -89,18 +94,18 @@ def _family(name: str) -> str | None:
     return base if suffixed and base in SHOWN and SHOWN[base].kind == "histogram" else None
 
 
-def test_every_metric_that_a_rule_reads_exists() -> None:
+def test_every_metric_that_a_rule_or_the_runbook_reads_exists() -> None:
     names = {name for expression in EXPRESSIONS for name in re.findall(r"\bplumbline_\w+", expression)}
     assert {name for name in names if _family(name) is None} == set()
 
 
-def test_every_recorded_series_that_a_rule_reads_is_recorded() -> None:
+def test_every_recorded_series_that_a_rule_or_the_runbook_reads_is_recorded() -> None:
     read = {name for expression in EXPRESSIONS for name in re.findall(r"\bplumbline:[\w:]+", expression)}
     recorded = {rule["record"] for rule in _rules("rules.yml")}
     assert read - recorded == set()
 
 
-def test_every_label_that_a_rule_selects_by_is_one_of_its_metric() -> None:
+def test_every_label_that_a_rule_or_the_runbook_selects_by_is_one_of_its_metric() -> None:
     for expression in EXPRESSIONS:
         for name, selector in re.findall(r"\b(plumbline_\w+)\{([^}]*)\}", expression):
             family = _family(name)
@@ -113,3 +118,10 @@ def test_the_objective_counts_every_code_that_is_our_fault_and_no_other() -> Non
     counted = {code for expression in EXPRESSIONS for code in re.findall(r'code=~"([\w|]+)"', expression)}
     ours = {error.code for error in all_errors() if error.status >= 500}
     assert [set(codes.split("|")) for codes in counted] == [ours]
+
+
+def test_every_query_of_the_runbook_is_one_that_prometheus_reads(tmp_path: Path) -> None:
+    rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(RUNBOOK_QUERIES)]
+    file = tmp_path / "runbook.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "runbook", "rules": rules}]}))
+    _accepted(program("promtool", "prometheus"), "check", "rules", file)
