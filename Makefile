@@ -11,7 +11,8 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean bench flame replay calibrate report proof-swap proof-drift proof-outcomes
+.PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs
+.PHONY: proof-swap proof-drift proof-outcomes
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -78,6 +79,9 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
+
+metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
+	@$(BIN)/python -m monitoring.metrics_page
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

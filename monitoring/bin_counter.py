@@ -39,8 +39,24 @@ class BinCounter:
 
 
 def labels_of(profile: Profile) -> list[tuple[str, str]]:
-    """Feature and label of every bin, in the order of the counts."""
-    return [(column.name, label) for column in profile.columns for label in column.labels]
+    """Feature and label of every bin, in the order of the counts; no pair comes twice."""
+    return [(column.name, label) for column in profile.columns for label in distinct(column.labels)]
+
+
+def distinct(labels: Sequence[str]) -> list[str]:
+    """The labels; one that comes again gets a number.
+
+    A level may be called `other` or `missing`, and two bounds can be equal in six digits: as one series their bins
+    would hide each other.
+    """
+    found: dict[str, None] = {}
+    for label in labels:
+        name, number = label, 1
+        while name in found:
+            number += 1
+            name = f"{label} #{number}"
+        found[name] = None
+    return list(found)
 
 
 def split(profile: Profile, counts: Counts) -> list[Counts]:

@@ -188,7 +188,6 @@ def _combinations(metric: Metric, labels: Mapping[str, Values]) -> list[Labels]:
 
 class Metrics:
     """Counts of one scope, for one worker to add to and for all to sum.
-
     Args:
         layout: where what stands.
         shared: the integers.
@@ -196,6 +195,12 @@ class Metrics:
 
     def __init__(self, layout: Layout, shared: SharedCounts) -> None:
         self.layout, self.shared = layout, shared
+
+    def begin(self) -> None:
+        """Forget the worker's own values that the last owner of its slot left. What was counted stays."""
+        for metric in self.layout.metrics.values():
+            if metric.by_worker:
+                self.set(metric.name, 0)
 
     def add(self, name: str, number: int, *values: str) -> None:
         """Count."""

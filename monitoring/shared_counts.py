@@ -112,17 +112,40 @@ def open_counts(path: Path, size: int, slot: int) -> SharedCounts:
 def _mapped(path: Path, size: int) -> Counts:
     """The file as an array of shape (SLOTS, size)."""
     length = SLOTS * size * 8
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _locked(path, length)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # two that start at once must not both make it
-        found = os.fstat(handle).st_size
-        if found != length:
-            if found:
-                logger.warning("counts begin anew: the file has another size", extra={"file": path.name})
-                os.ftruncate(handle, 0)
+        if not os.fstat(handle).st_size:
             os.posix_fallocate(handle, 0, length)  # now, not at some later write, is when a full disk must be known
         mapped = mmap.mmap(handle, length)
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)  # the map keeps the file open, and with it would keep the lock
         os.close(handle)
     return np.frombuffer(mapped, np.int64).reshape(SLOTS, size)
+
+
+def _locked(path: Path, length: int) -> int:
+    """The file, open and locked, empty or of the right length: two that start at once must not both make it.
+
+    One of another length makes room for a new one. It is not cut: a worker that has it mapped would die of it.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(path, handle):
+                if os.fstat(handle).st_size in (0, length):
+                    return handle
+                logger.warning("counts begin anew: the file has another size", extra={"file": path.name})
+                path.unlink()
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether the open file is still the one at this place: whoever held the lock before may have replaced it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

@@ -106,9 +106,12 @@ class CountingRoom:
         self.slot.release()
 
     def _open(self, name: str, layout: Layout) -> Metrics:
-        if self.folder is None:
-            return Metrics(layout, in_memory(layout.size, self.slot.number))
-        return Metrics(layout, open_counts(_file(self.folder, name, layout), layout.size, self.slot.number))
+        number = self.slot.number
+        path = None if self.folder is None else _file(self.folder, name, layout)
+        shared = in_memory(layout.size, number) if path is None else open_counts(path, layout.size, number)
+        metrics = Metrics(layout, shared)
+        metrics.begin()
+        return metrics
 
 
 def _layout(described: Description) -> Layout:

@@ -60,3 +60,14 @@ def test_every_bin_has_its_name() -> None:
 def test_a_row_of_another_width_is_refused() -> None:
     with pytest.raises(ValueError, match=r"zip\(\) argument 3"):
         COUNTER.count(np.zeros((3, 2)), np.zeros(3))
+
+
+def test_bins_with_equal_labels_are_told_apart() -> None:
+    """A level called like a bin that is no level, and bounds that are equal in six digits."""
+    levels = profile_category("kind", np.repeat([0.0, 1.0, 2.0], [5, 3, 2]), ["other", "house", "missing"])
+    stamps = profile_number("stamp", 1.4e9 + np.arange(100.0))
+    labels = labels_of(Profile(rows=10, columns=[levels, stamps]))
+    assert len(labels) == len(set(labels)) == len(levels.labels) + len(stamps.labels)
+    assert [label for name, label in labels if name == "kind"] == [
+        *("other", "house", "missing", "other #2", "never_seen", "missing #2"),
+    ]

@@ -40,6 +40,7 @@ class Host:
         labels: dict[str, Values] = {
             "feature_bin_total": labels_of(self.profile),
             "out_of_range_total.feature": ['a"\\\n', OTHER],
+            "outcome_pairs.place": ["0", "1"],
         }
         self.layouts = Layout("service", SERVICE), Layout("version", labels)
 

@@ -20,6 +20,7 @@ SERVICE: dict[str, Values] = {
 VERSION: dict[str, Values] = {
     "feature_bin_total": [("x", "low"), ("x", "high"), ("prediction", "all")],
     "out_of_range_total.feature": ["x", OTHER],
+    "outcome_pairs.place": ["0", "1"],
 }
 
 
@@ -81,3 +82,15 @@ def test_another_layout_has_another_fingerprint() -> None:
 def test_labels_are_bounded() -> None:
     for metric in TABLE:
         assert all(values is OPEN or len(values) <= 100 for values in metric.labels.values())
+
+
+def test_a_worker_begins_without_the_values_that_its_slots_last_owner_left() -> None:
+    layout = Layout("version", VERSION)
+    shared = in_memory(layout.size, 1)
+    last = Metrics(layout, shared)
+    last.set("waiting_rows", 77)
+    last.add("shed_total", 3)
+    again = Metrics(layout, shared)
+    again.begin()
+    assert again.total("waiting_rows").tolist() == [0]
+    assert again.total("shed_total").tolist() == [3]

@@ -92,3 +92,17 @@ def test_counting_goes_on_where_nothing_can_be_written(tmp_path: Path, caplog: p
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     SharedCounts(tmp_path / "counts", SIZE, 0)
     assert (tmp_path / "counts").stat().st_mode & 0o077 == 0
+
+
+def test_whoever_has_a_file_mapped_lives_on_when_it_is_begun_anew(tmp_path: Path) -> None:
+    """A file that is cut under its map kills whoever touches it (SIGBUS)."""
+    first = SharedCounts(tmp_path / "counts", SIZE, 0)
+    with (tmp_path / "counts").open("ab") as file:
+        file.write(b"foreign")
+    second = SharedCounts(tmp_path / "counts", SIZE, 1)
+    first.own += 1
+    assert first.total.tolist() == [1] * SIZE
+    assert second.total.tolist() == [0] * SIZE
+    third = SharedCounts(tmp_path / "counts", SIZE, 2)
+    third.own += 2
+    assert second.total.tolist() == [2] * SIZE
