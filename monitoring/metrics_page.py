@@ -47,14 +47,14 @@ TAIL = """
 ## What they mean together
 
 - Over a fleet: counters add up. `sum by (version, feature, bin) (plumbline_feature_bin_total)` beside
-  `plumbline_feature_reference_share` gives the population stability index of all replicas together; the recording rules in
-  `monitoring/prometheus/` do that. Replicas must not share a state folder's volume, or each would show the sum.
+  `plumbline_feature_reference_share` gives the population stability index of all replicas together; the recording rules
+  in `monitoring/prometheus/` do that. Replicas must not share a state folder, or each would show the sum.
 - `evidence` reaches `alarm_line` when an alarm rings; both are log10 of an e-value ([monitoring.md](monitoring.md)).
   They belong to one host: each watches the rows that it saw.
 - `outcome_bias_ratio` and its neighbours are over all outcomes of a version since it went live; `increase` of
   `outcome_error_bin_total` gives the same for a span of time.
-- `stage_seconds`: `validate` reads the body, `queue` waits for the model, `preprocess` and `predict` are those of the batch,
-  `total` is from the parsed request to the written answer. Answers from the cache have no queue and no batch.
+- `stage_seconds`: `validate` reads the body, `queue` waits for the model, `preprocess` and `predict` are those of the
+  batch, `total` is from the parsed request to the written answer. Answers from the cache have no queue and no batch.
 """
 
 

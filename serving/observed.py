@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from preprocessors.encoding import Matrix
 from schemas.predictions import Variant
 from serving.runner import BatchTimes, RunnerCounts
+
+Mirrored = Literal["predicted", "dropped", "failed"]
 
 
 class Growth:
@@ -31,6 +35,20 @@ MANY_ROWS = 512
 """So many are counted at once; more would keep other requests waiting."""
 
 
+@dataclass
+class Gathered:
+    """What is to be counted. Lists of one entry a request; counters by what they are called in the metrics."""
+
+    rows: int = 0
+    matrices: list[Matrix] = field(default_factory=list)
+    values: list[Sequence[float]] = field(default_factory=list)
+    predictions: Counter[tuple[Variant, bool]] = field(default_factory=Counter)
+    strange: Counter[str] = field(default_factory=Counter)
+    shadow: Counter[str] = field(default_factory=Counter)
+    validate: list[float] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
+
+
 class Observed:
     """The rows of one version, its times and what was strange. For one event loop.
 
@@ -42,19 +60,13 @@ class Observed:
         self.counts, self.batches = counts, batches
         self.growth = Growth()
         self.when_many: Callable[[], None] | None = None
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Forget what has been counted."""
-        self.rows = 0
+        self._gathered = Gathered()
         self._told = False
-        self.matrices: list[Matrix] = []
-        self.values: list[Sequence[float]] = []
-        self.predictions: Counter[tuple[Variant, bool]] = Counter()
-        self.strange: Counter[str] = Counter()
-        self.shadow: Counter[str] = Counter()
-        self.validate: list[float] = []
-        self.total: list[float] = []
+
+    def take(self) -> Gathered:
+        """All of it, once: whatever happens to it then, it is not counted again."""
+        gathered, self._gathered, self._told = self._gathered, Gathered(), False
+        return gathered
 
     def add(self, variant: Variant, matrix: Matrix, values: Sequence[float], cached: int = 0) -> None:
         """Rows that were answered.
@@ -64,19 +76,27 @@ class Observed:
             values: their predictions, n.
             cached: how many of them came from the cache.
         """
-        rows = len(values)
-        self.rows += rows
-        self.matrices.append(matrix)
-        self.values.append(values)
+        gathered, rows = self._gathered, len(values)
+        gathered.rows += rows
+        gathered.matrices.append(matrix)
+        gathered.values.append(values)
         if cached:
-            self.predictions[variant, True] += cached
+            gathered.predictions[variant, True] += cached
         if cached < rows:
-            self.predictions[variant, False] += rows - cached
-        if self.rows >= MANY_ROWS and not self._told and self.when_many is not None:
+            gathered.predictions[variant, False] += rows - cached
+        if gathered.rows >= MANY_ROWS and not self._told and self.when_many is not None:
             self._told = True
             self.when_many()
 
     def took(self, validate: float, total: float) -> None:
         """A request was answered; seconds for reading it, and for all of it."""
-        self.validate.append(validate)
-        self.total.append(total)
+        self._gathered.validate.append(validate)
+        self._gathered.total.append(total)
+
+    def was_strange(self, features: Counter[str]) -> None:
+        """Rows had inputs unlike training; how often, by feature."""
+        self._gathered.strange.update(features)
+
+    def mirrored(self, result: Mirrored, rows: int) -> None:
+        """Rows were mirrored to this version, or could not be."""
+        self._gathered.shadow[result] += rows

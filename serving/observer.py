@@ -116,20 +116,19 @@ class Observer:
 
 
 def _count_version(counts: VersionCounts, observed: Observed) -> None:
-    metrics = counts.metrics
-    if observed.rows:
-        predictions = np.fromiter(chain.from_iterable(observed.values), np.float64, observed.rows)
-        counts.add_rows(rows_of(observed.matrices), predictions)
-        for (variant, cached), number in observed.predictions.items():
+    metrics, gathered = counts.metrics, observed.take()
+    if gathered.rows:
+        predictions = np.fromiter(chain.from_iterable(gathered.values), np.float64, gathered.rows)
+        counts.add_rows(rows_of(gathered.matrices), predictions)
+        for (variant, cached), number in gathered.predictions.items():
             metrics.add("predictions_total", number, variant, str(cached).lower())
-        for feature, number in observed.strange.items():
+        for feature, number in gathered.strange.items():
             metrics.add("out_of_range_total", number, feature)
-    for result, number in observed.shadow.items():
+    for result, number in gathered.shadow.items():
         metrics.add("shadow_rows_total", number, result)
-    if observed.total:
-        metrics.observe("stage_seconds", observed.validate, "validate")
-        metrics.observe("stage_seconds", observed.total, "total")
-    observed.begin_anew()
+    if gathered.total:
+        metrics.observe("stage_seconds", gathered.validate, "validate")
+        metrics.observe("stage_seconds", gathered.total, "total")
     if observed.batches:
         _count_batches(metrics, [observed.batches.popleft() for _ in range(len(observed.batches))])
     metrics.set("waiting_rows", observed.counts.waiting_rows)

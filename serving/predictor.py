@@ -135,7 +135,7 @@ class Predictor:
             if shadow is chosen:
                 continue
             if chosen.runner.counts.waiting_rows or shadow.runner.counts.waiting_rows:
-                shadow.observed.shadow["dropped"] += len(matrix)
+                shadow.observed.mirrored("dropped", len(matrix))
                 continue
             task = asyncio.create_task(self._shadow(shadow, matrix))
             self._mirrored.add(task)  # the loop itself keeps only a weak reference
@@ -145,9 +145,9 @@ class Predictor:
         try:
             results = await shadow.runner.submit(matrix)
             shadow.observed.add("shadow", matrix, results.value)
-            shadow.observed.shadow["predicted"] += len(matrix)
+            shadow.observed.mirrored("predicted", len(matrix))
         except PlumblineError as error:
-            shadow.observed.shadow["failed"] += len(matrix)
+            shadow.observed.mirrored("failed", len(matrix))
             logger.info("shadow failed", extra={"version": shadow.name, "code": error.code})
 
 
@@ -172,5 +172,5 @@ def _values(results: Results) -> list[Value]:
 def _tell_strange(chosen: LiveVersion, warnings: Warnings) -> None:
     """Count by feature, and one line a request in the log: the values themselves stay out of it."""
     counts = Counter(warning.feature for found in warnings.values() for warning in found)
-    chosen.observed.strange.update(counts)
+    chosen.observed.was_strange(counts)
     logger.warning("features unlike training", extra={"version": chosen.name, "features": dict(counts)})

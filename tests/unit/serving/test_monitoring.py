@@ -154,10 +154,10 @@ def test_the_dashboard_and_its_figures(watched: InProcess) -> None:
 
 def test_the_prediction_log_has_the_row_and_its_id(watched: InProcess, home: Path) -> None:
     predicted = watched.request("POST", "/predict", json=row(living_area_sqft=1_777)).json()
-    files = list((home / "plumbline" / "house_prices" / "predictions").glob("*.jsonl"))
+    folder = home / "plumbline" / "house_prices" / "predictions"
 
     def logged() -> list[dict[str, Any]]:
-        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        lines = [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
         return [line for line in lines if line["prediction_id"] == predicted["prediction_id"]]
 
     watched.until(lambda: len(logged()) == 1)
