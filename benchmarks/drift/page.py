@@ -32,7 +32,8 @@ def draw(results: Results, path: Path) -> None:
         axes.axvline(scenario.limit, color="grey", linestyle=":", linewidth=1)
         axes.set(xscale="log", xlim=(90, PATIENCE), ylim=(0, 1.02), title=scenario.title)
         axes.grid(alpha=0.3)
-    canvas.supxlabel("rows since the change (dotted: where half of ours must have rung)", fontsize=9)
+    for axes in canvas.axes[2:]:
+        axes.set_xlabel("rows since the change (dotted: where half of ours must have rung)", fontsize=8)
     canvas.supylabel("streams in which it was seen", fontsize=9)
     handles, labels = canvas.axes[0].get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)

@@ -12,7 +12,8 @@ from registry.bundle import ModelDefinition, load
 from registry.errors import BundleCorrupt, BundleRefused
 from tests.unit.registry.rebuild import rebuild
 
-FILES = [bundle.MANIFEST, bundle.PIPELINE, bundle.BOOSTER, bundle.GOLDEN, bundle.RANGES, bundle.PROFILE]
+NEEDED = [bundle.PIPELINE, bundle.BOOSTER, bundle.GOLDEN, bundle.RANGES, bundle.PROFILE]
+FILES = [bundle.MANIFEST, *NEEDED, bundle.REFERENCE]
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_missing_file_is_refused_by_its_name(
         load(published, copied, definition)
 
 
-@pytest.mark.parametrize("name", FILES[1:])
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_file_that_neither_is_there_nor_in_the_manifest_is_refused_by_its_name(
     bundle_directory: Path, tmp_path: Path, definition: ModelDefinition, name: str
 ) -> None:
@@ -67,7 +68,14 @@ def test_a_file_that_neither_is_there_nor_in_the_manifest_is_refused_by_its_name
         load(version, tmp_path / "rebuilt", definition)
 
 
-@pytest.mark.parametrize("name", FILES[1:])
+def test_a_bundle_from_before_the_reference_rows_were_kept_loads(
+    bundle_directory: Path, tmp_path: Path, definition: ModelDefinition
+) -> None:
+    version = rebuild(bundle_directory, tmp_path / "rebuilt", {bundle.REFERENCE: None})
+    assert load(version, tmp_path / "rebuilt", definition).version == version
+
+
+@pytest.mark.parametrize("name", NEEDED)
 def test_an_empty_file_is_refused_even_when_all_digests_agree(
     bundle_directory: Path, tmp_path: Path, definition: ModelDefinition, name: str
 ) -> None:
