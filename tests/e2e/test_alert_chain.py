@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ from monitoring.grafana.panels import ROWS
 from registry.bundle import BOOSTER
 from tests.exposition_sample import CANARY, MODEL
 from tests.prometheus_server import Prometheus, Webhook, alertmanager, exposition, prometheus, webhook
-from tests.served import serve, stop
+from tests.served import ROOT, serve, stop
 from tests.versions import another_version
 
 QUERIES = [query.expression for row in ROWS for panel in row.panels for query in panel.queries]
 VARIABLES = {"$__rate_interval": "1m", "$model": MODEL, "$version": ".*"}
 """What Grafana puts in their place."""
+
+
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
+RUNBOOK_QUERIES = "\n".join(re.findall(r"^```promql\n(.*?)^```", RUNBOOK, flags=re.M | re.S)).split("\n")
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,11 @@ def test_every_query_of_the_grafana_dashboard_finds_series(loaded: Chain, query:
     assert "$" not in query
     values = [float(series["value"][1]) for series in loaded.prometheus.until(query)]
     assert all(map(math.isfinite, values))
+
+
+@pytest.mark.parametrize("query", sorted({query for query in RUNBOOK_QUERIES if query}))
+def test_every_query_of_the_runbook_can_be_asked(loaded: Chain, query: str) -> None:
+    loaded.prometheus.query(query)
 
 
 def test_the_real_service_refuses_a_version_then_dies_and_both_are_told(
