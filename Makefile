@@ -11,7 +11,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean bench flame calibrate report grafana proof-swap proof-drift proof-outcomes
+.PHONY: help serve train test check format lock clean bench flame replay calibrate report grafana proof-swap proof-drift proof-outcomes
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: $(VENV)/dev.stamp  ## speed beside the floor and the peers, into docs/ben
 
 flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph into docs/benchmarks (after make bench)
 	@$(BIN)/python -m benchmarks.flame
+
+replay: $(VENV)/dev.stamp  ## four years of sales through the real service, and which alarm rang when (about 8 minutes)
+	@$(BIN)/python -m benchmarks.replay
 
 LOG    ?= prediction_log
 OUTPUT ?= report.html

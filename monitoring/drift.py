@@ -103,8 +103,9 @@ class DriftMonitor:
         now = self._clock(now)
         self._waiting = self._waiting + grown
         started = now if self._looked_at is None else self._looked_at
-        if self._layout.rows(self._waiting) < self._contract.check_rows:
-            self._looked_at = started
+        waiting = self._layout.rows(self._waiting)
+        if waiting < self._contract.check_rows:
+            self._looked_at = started if waiting else now  # in a quiet hour nothing begins
             return None
         grown, self._waiting = self._waiting, np.zeros_like(self._waiting)
         self._looks += 1

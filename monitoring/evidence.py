@@ -3,8 +3,8 @@
 An e-value is the likelihood of the counts under a fixed mixture of alternatives, divided by the largest likelihood
 under any shares within `ignored` of the reference (total variation: the share of rows that would have to change bins).
 If the rows come from such shares, independently, its expectation is at most 1, however many rows there are and however
-often it is looked at. Alternatives: shifts and spreads of a number in rank, one bin that grows or shrinks, and two
-Dirichlet distributions for whatever else may happen.
+often it is looked at. Alternatives: shifts and spreads of a number in rank, one bin that grows or shrinks, rows
+that go from one level to another, and two Dirichlet distributions for whatever else may happen.
 
 Sources: Wasserman, Ramdas, Balakrishnan, Universal inference (2020), for the ratio to a supremum; Lindon, Malek,
 Anytime-valid inference for multinomial counts (arXiv 2011.03567), for the Dirichlet mixture.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,11 @@ _TILTS = {0.15: 3.0, 0.3: 3.0, 0.6: 1.0, 1.2: 0.5}
 _STEPS = {0.06: 4.0, 0.15: 2.0, 0.4: 1.0}
 """Shares of rows that one bin gains or loses, with their weights. Small ones weigh most: what is large is soon seen."""
 
-_TILTS_WEIGHT = 0.5
-"""Of all shifts and spreads together, where the order of the bins means something; the rest is of single bins."""
+_EXCHANGES = {0.05: 3.0, 0.12: 1.0}
+"""Shares of rows that go from one bin to another where bins have no order, with their weights."""
+
+_TOGETHER_WEIGHT = 0.5
+"""Of all shifts and spreads together, or where bins have no order of all exchanges; the rest is of single bins."""
 
 _CONCENTRATIONS = (30.0, 300.0)
 """Of the Dirichlet distributions around the reference: one wide, one narrow."""
@@ -173,15 +177,17 @@ def _dirichlet(strength: float, centre: Vector, counts: Vector) -> Vector:
 
 def alternatives(reference: Reference) -> tuple[Vector, Vector]:
     """Shares that drifted rows may have, shape (alternatives, k), without zeros; and their weights, which sum to 1."""
-    tilted = _tilted(reference.shares) if reference.ordered and len(reference.shares) > 2 else []
+    together = _tilted(reference.shares) if reference.ordered else _exchanged(reference.shares)
     stepped = _stepped(reference.shares)
-    parts = ((tilted, _TILTS_WEIGHT if tilted else 0.0), (stepped, 1 - _TILTS_WEIGHT if tilted else 1.0))
+    parts = ((together, _TOGETHER_WEIGHT), (stepped, 1 - _TOGETHER_WEIGHT if together else 1.0))
     weights = [weight * whole / sum(w for _, w in part) for part, whole in parts for _, weight in part]
-    return np.array([shares for shares, _ in (*tilted, *stepped)]), np.array(weights)
+    return np.array([shares for shares, _ in (*together, *stepped)]), np.array(weights)
 
 
 def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
-    """Shifts and spreads of the bins before the last, which holds what is missing."""
+    """Shifts and spreads of the bins before the last, which holds what is missing; none of a single one."""
+    if len(shares) <= 2:
+        return []
     within = shares[:-1] / shares[:-1].sum()
     score = ndtri(np.clip(np.cumsum(within) - within / 2, 0.001, 0.999))
     found = []
@@ -190,6 +196,19 @@ def _tilted(shares: Vector) -> list[tuple[Vector, float]]:
             moved = shares.copy()
             moved[:-1] *= np.exp(np.clip(tilt * direction, -4, 4))
             found.append((moved / moved.sum(), share * weight))
+    return found
+
+
+def _exchanged(shares: Vector) -> list[tuple[Vector, float]]:
+    """Rows go from one bin to another, all else stays."""
+    found = []
+    for step, weight in _EXCHANGES.items():
+        for giver, taker in permutations(range(len(shares)), 2):
+            if shares[giver] > step:
+                moved = shares.copy()
+                moved[giver] -= step
+                moved[taker] += step
+                found.append((moved, weight))
     return found
 
 

@@ -28,7 +28,9 @@ _LANDING = """<h1>{model}</h1>
 <p>Predictions served by Plumbline.</p>
 <ul>
 <li><a href="docs">API</a>, and the <a href="docs.json">OpenAPI document</a> for generated clients</li>
+<li><a href="dashboard">Dashboard</a>: traffic, drift, outcomes and alarms of every live version</li>
 <li><a href="metrics">Metrics</a> for Prometheus</li>
+<li><a href="models">Models</a> that serve, and the <a href="rollout">rollout plan</a></li>
 <li>Probes: <a href="livez">livez</a>, <a href="readyz">readyz</a>, <a href="startupz">startupz</a></li>
 </ul>"""
 

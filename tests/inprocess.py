@@ -119,6 +119,17 @@ class InProcess:
         answer = self.run(poll())
         assert answer.status_code == 200, answer.text
 
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Let the service run until something holds."""
+
+        async def poll() -> None:
+            deadline = time.monotonic() + START_SECONDS
+            while not condition():
+                assert time.monotonic() < deadline, "it never happened"
+                await asyncio.sleep(0.02)  # between polls; threads and timers do the work
+
+        self.run(poll())
+
     def close(self) -> None:
         """What a server does at its end."""
 

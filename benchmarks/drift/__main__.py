@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: the promises are kept; 1: one is broken."""
     options = _options(arguments)
     console = Console(soft_wrap=True)
+    environment = _environment()
     with console.status("") as status:
 
         def tell(text: str) -> None:
@@ -46,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
             results["quiet"][EVIDENTLY] = calm
             for scenario in SCENARIOS:
                 results["changes"][scenario.title][EVIDENTLY] = late[scenario.title]
-    results["environment"] = _environment(python)
+            environment["Evidently"] = environments.versions(python, ("evidently", "pandas", "numpy"))
+    results["environment"] = environment
     write(results, options.output)
     broken = page.failures(results)
     console.print(f"Written: {options.output}", *broken, sep="\n", highlight=False)
@@ -77,12 +79,9 @@ def _evidently(console: Console, streams: int) -> Path | None:
         return None
 
 
-def _environment(evidently: Path | None) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     found = environments.describe(None, None)
-    kept = {name: found[name] for name in ("processor", "cores", "system", "Python", "commit")}
-    if evidently is not None:
-        kept["Evidently"] = environments.versions(evidently, ("evidently", "pandas", "numpy"))
-    return kept
+    return {name: found[name] for name in ("processor", "cores", "system", "Python", "commit")}
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

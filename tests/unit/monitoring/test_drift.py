@@ -186,6 +186,14 @@ def test_rows_wait_until_there_are_enough_for_a_look() -> None:
     assert (parts.ringing is None) == (one.ringing is None)
 
 
+def test_a_change_after_a_quiet_night_is_not_dated_before_it() -> None:
+    watched = monitor()
+    play(watched, stream(1000, 1))
+    watched.look(NONE, 50_000.0)
+    (alarm,) = play(watched, stream(2000, 2, shift=1.0), start=50_000.0)
+    assert alarm.since == 50_000
+
+
 def test_many_rows_at_once_are_one_look() -> None:
     watched = monitor()
     alarm = watched.look(sum(stream(5000, 1, shift=0.5), NONE), 5.0)
