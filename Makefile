@@ -11,7 +11,7 @@ export BENTOML_DO_NOT_TRACK := True
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs
+.PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs grafana
 .PHONY: proof-swap proof-drift proof-outcomes
 
 help:  ## list the targets
@@ -37,6 +37,9 @@ check: $(VENV)/dev.stamp  ## format, lint, types and import layers
 format: $(VENV)/dev.stamp  ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+grafana: $(VENV)/dev.stamp  ## write monitoring/grafana/plumbline.json, the dashboard to import into Grafana
+	@$(BIN)/python -m monitoring.grafana.build
 
 proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken versions (about 5 minutes)
 	@$(BIN)/python -m training --if-missing
