@@ -65,6 +65,11 @@ def cleared_text(text: str, now: float) -> str:
     )
 
 
+def retired_text(text: str, now: float) -> str:
+    """The text of any alarm, once its version serves no more."""
+    return f"Over since {moment(now)}: the version serves no more. It was: {text}"
+
+
 def moment(at: float) -> str:
     """A Unix time for people."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

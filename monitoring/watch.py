@@ -7,24 +7,23 @@ goes on: they say up to which counts it has looked, hence nothing is looked at t
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from monitoring import state_files
 from monitoring.alarms import Alarm, MonitorName
 from monitoring.contract import Contract
 from monitoring.drift import DriftMonitor, StateRefused
+from monitoring.drift_texts import retired_text
 from monitoring.outcome_alarms import OutcomeMonitor
 from monitoring.outcome_contract import Terms
 from monitoring.outcome_errors import EDGES
@@ -97,13 +96,13 @@ class Alarms(BaseModel):
 
 def read_alarms(folder: Path) -> list[Alarm]:
     """What the worker that looks has written of alarms."""
-    found = _read(folder / ALARMS, Alarms)
+    found = state_files.read(folder / ALARMS, Alarms)
     return found.alarms if found else []
 
 
 def read_evidence(folder: Path, version: str) -> VersionEvidence | None:
     """What it has written of a version; None if there is nothing readable."""
-    return _read(_evidence_file(folder, version), VersionEvidence)
+    return state_files.read(_evidence_file(folder, version), VersionEvidence)
 
 
 @dataclass
@@ -166,7 +165,7 @@ class Watch:
     def lead(self) -> bool:
         """Whether this worker is the one that looks; it becomes it if nobody is."""
         if self._lock is None:
-            self._lock = _locked(self._folder / LOCK)
+            self._lock = state_files.locked(self._folder / LOCK)
             if self._lock is not None:
                 self._alarms = {_name(alarm): alarm for alarm in read_alarms(self._folder)}
         return self._lock is not None
@@ -193,10 +192,21 @@ class Watch:
                 logger.warning("drift is watched anew", extra={"version": version, "why": str(error)})
         self._monitors[version] = _Monitors(drift, outcomes, history, looked)
 
-    def look(self) -> list[Alarm]:
-        """Look at all versions, and save what is known. Alarms that have begun to ring or have cleared."""
+    def look(self, serving: Collection[str]) -> list[Alarm]:
+        """Look at the versions that serve, and save what is known.
+
+        An alarm asks for a better version: that of one that serves no more is over. What comes of it later is counted
+        and shown, but rings nothing; when it serves again, its monitors go on from where they were.
+
+        Args:
+            serving: the versions whose alarms anybody needs.
+
+        Returns:
+            Alarms that have begun to ring or have cleared.
+        """
         now = self._clock()
-        changes = [change for version in self._monitors for change in self._look_at(version, now)]
+        changes = self._retire(serving, now)
+        changes += [change for version in self._monitors for change in self._look_at(version, now)]
         for change in changes:
             logger.warning(change.text, extra={"version": change.version, "monitor": change.monitor})
             self._alarms[_name(change)] = change
@@ -205,12 +215,23 @@ class Watch:
             self._saved_at = now
         return changes
 
+    def _retire(self, serving: Collection[str], now: float) -> list[Alarm]:
+        """Let go of versions that serve no more."""
+        if self._monitors.keys() - serving:
+            self.save()
+        self._monitors = {version: each for version, each in self._monitors.items() if version in serving}
+        over = [one for one in self._alarms.values() if one.state == "ringing" and one.version not in serving]
+        return [
+            one.model_copy(update={"state": "cleared", "cleared_at": now, "text": retired_text(one.text, now)})
+            for one in over
+        ]
+
     def save(self) -> None:
         """Write what is new; a disk that cannot be written is told of and changes nothing else."""
         try:
             for version, each in self._monitors.items():
                 if each.unsaved:
-                    _replace(_evidence_file(self._folder, version), each.now())
+                    state_files.replace(_evidence_file(self._folder, version), each.now())
                     each.unsaved = False
             self._save_alarms()
         except OSError as error:
@@ -247,7 +268,7 @@ class Watch:
         latest = sorted(self._alarms.values(), key=lambda alarm: alarm.rang_at)[-KEPT_ALARMS:]
         kept = {_name(alarm): alarm for alarm in latest}
         if kept != self._saved_alarms:
-            _replace(self._folder / ALARMS, Alarms(alarms=latest))
+            state_files.replace(self._folder / ALARMS, Alarms(alarms=latest))
             self._alarms, self._saved_alarms = kept, kept.copy()
 
 
@@ -257,44 +278,3 @@ def _name(alarm: Alarm) -> tuple[str, str, float]:
 
 def _evidence_file(folder: Path, version: str) -> Path:
     return folder / f"evidence-{version}.json"
-
-
-Read = TypeVar("Read", bound=BaseModel)
-
-
-def _read(path: Path, model: type[Read]) -> Read | None:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        logger.warning("%s cannot be read; what it held begins anew", path.name, extra={"why": type(error).__name__})
-        return None
-
-
-def _locked(path: Path) -> int | None:
-    """The open and locked file, or None if somebody else has it; its lock ends with the process."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _replace(path: Path, content: BaseModel) -> None:
-    """Write a file in one step, readable by its owner only."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.model_dump_json().encode())
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

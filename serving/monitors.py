@@ -136,7 +136,7 @@ class Monitors:
                 name,
                 room.versions[name].metrics,
                 room.versions[name].profile,
-                read_evidence(room.folder, name) if room.folder else None,
+                read_evidence(room.folder, name) if room.folder and name in live else None,
             )
             for name in names
         ]
@@ -170,20 +170,22 @@ class Monitors:
                 logger.exception("looking at the evidence failed")
 
     def _look(self, room: CountingRoom) -> None:
-        watched, watch = self._watched(room), self._watch
+        self._search(room)
+        watch, live = self._watch, self._live.versions
         if self._data.is_due(self.clock()):
             with self._reading:
                 self._data.remember(self.everything())
-        if watch is None or not watch.lead():
+        if watch is None or not live or not watch.lead():
             return
         contract = self._outcome_contract
-        for each in watched:
+        for version in live.values():
+            each = version.bundle
             terms = terms_of(each, contract)
             watch.know(each.version, each.profile, drift_contract(each, self._settings), terms, contract.threshold)
-        watch.look()
+        watch.look(live.keys())
 
-    def _watched(self, room: CountingRoom) -> list[Description]:
-        """The live versions, and those that some worker has counted anything of."""
+    def _search(self, room: CountingRoom) -> None:
+        """Open the counts of the live versions, and of those that some worker has counted anything of."""
         now = self.clock()
         if self._searched_at is None or not 0 <= now - self._searched_at < SEARCH_SECONDS:
             self._searched_at = now
@@ -192,7 +194,6 @@ class Monitors:
                     room.of(described)
         for version in self._live.versions.values():
             room.of(version.bundle)
-        return [counts.described for counts in room.versions.values()]
 
 
 def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> PredictionLog | None:

@@ -146,7 +146,7 @@ def test_every_metric_of_the_table_is_there(host: Host) -> None:
     watch = Watch(host.folder, _Totals(), lambda: NOW)
     assert watch.lead()
     watch.know("v1", host.profile, Contract(), Terms.of("log", REFERENCE, 0.9, OutcomeContract()), 3_000)
-    watch.look()
+    watch.look({"v1"})
     page = host.page(0).decode()
     shown = {sample[0] for sample in samples(page.encode())}
     for metric in TABLE:

@@ -19,6 +19,7 @@ PROFILE = profile_of(*columns(REFERENCE_ROWS, seed=0))
 BINS = sum(len(column.labels) for column in PROFILE.columns)
 TERMS = Terms.of("log", REFERENCE, 0.9, OutcomeContract())
 V = "20160930-abc"
+SERVING = {V, "another"}
 
 
 class Counted:
@@ -57,7 +58,7 @@ def play(watch: Watch, seen: Counted, rows: int, seed: int, **drift: float) -> l
     for grown in counted(PROFILE, *columns(rows, seed, **drift)):
         seen.rows += grown
         seen.now += 100
-        changes += [f"{alarm.monitor} {alarm.state}" for alarm in watch.look()]
+        changes += [f"{alarm.monitor} {alarm.state}" for alarm in watch.look(SERVING)]
     return changes
 
 
@@ -85,7 +86,7 @@ def test_outcomes_ring_too(tmp_path: Path) -> None:
     for grown in stream(400, bias=-0.1).reshape(40, 10, SLOTS).sum(axis=1):
         seen.truth += grown
         seen.now += 86_400
-        changes += [f"{alarm.monitor} {alarm.state}" for alarm in watch.look()]
+        changes += [f"{alarm.monitor} {alarm.state}" for alarm in watch.look(SERVING)]
     assert "bias ringing" in changes
     assert {alarm.monitor for alarm in read_alarms(tmp_path)} >= {"bias"}
 
@@ -116,7 +117,7 @@ def test_what_was_counted_while_nobody_looked_is_looked_at(tmp_path: Path) -> No
     first.close()
     for grown in counted(PROFILE, *columns(4_000, 2, shift=0.5)):
         seen.rows += grown
-    assert [alarm.monitor for alarm in leader(tmp_path, seen).look()] == ["drift"]
+    assert [alarm.monitor for alarm in leader(tmp_path, seen).look(SERVING)] == ["drift"]
 
 
 def test_counts_that_shrink_are_begun_anew(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_counts_that_shrink_are_begun_anew(tmp_path: Path) -> None:
     watch = leader(tmp_path, seen)
     play(watch, seen, 3_000, 1)
     seen.rows = np.zeros(BINS, np.int64)
-    assert watch.look() == []
+    assert watch.look(SERVING) == []
     assert play(watch, seen, 2_500, 2, shift=0.5) == ["drift ringing"]
 
 
@@ -150,3 +151,29 @@ def test_the_files_are_their_owners_alone(tmp_path: Path) -> None:
     play(watch, seen, 2_500, 2, shift=0.5)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
     assert os.listdir(tmp_path)
+
+
+def test_the_alarm_of_a_version_that_left_is_over_and_goes_on_when_it_comes_back(tmp_path: Path) -> None:
+    seen = Counted()
+    watch = leader(tmp_path, seen)
+    assert play(watch, seen, 2_500, 2, shift=0.5) == ["drift ringing"]
+    (over,) = watch.look({"another"})
+    assert (over.state, over.cleared_at) == ("cleared", seen.now)
+    assert "serves no more" in over.text
+    assert [one.state for one in read_alarms(tmp_path)] == ["cleared"]
+    assert watch.look({"another"}) == []
+    watch.know(V, PROFILE, Contract(), TERMS, 3_000)
+    assert play(watch, seen, 100, 3, shift=0.5) == []
+    watch.save()
+    (again,) = read_alarms(tmp_path)
+    assert (again.state, again.rang_at) == ("ringing", over.rang_at)
+
+
+def test_a_successor_ends_the_alarms_of_versions_that_left_meanwhile(tmp_path: Path) -> None:
+    seen = Counted()
+    first = leader(tmp_path, seen)
+    play(first, seen, 2_500, 2, shift=0.5)
+    first.close()
+    second = Watch(tmp_path, seen, seen.clock)
+    assert second.lead()
+    assert [one.state for one in second.look({"another"})] == ["cleared"]
