@@ -79,6 +79,17 @@ class PredictionLog(MonitorBase[Any]):
         """Take the predictions of one request. Never waits for the disk and never raises."""
         self._offer(batch, len(batch.value), batch.out_of_range)
 
+    def passes(self, rows: int) -> bool:
+        """Whether none of a request's rows would be logged: then nothing needs to be offered, and they are counted.
+
+        Ask for rows that are like training's only; the others are always logged.
+        """
+        with self._writer.lock:
+            if not self._sampler.passes(rows):
+                return False
+            self._writer.counts.sampled_out += rows
+            return True
+
     def start(self) -> None:
         """Start the writer. A log that was closed begins anew."""
         self._writer.start()

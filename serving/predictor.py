@@ -120,13 +120,14 @@ class Predictor:
         chosen.observed.add(origin.variant, matrix, answer.value, len(answer.cached))
         if strange:
             _tell_strange(chosen, strange)
-        if self._monitors.log is not None:
+        log = self._monitors.log
+        if log is not None and (strange or not log.passes(len(answer.value))):
             features = {row: [warning.feature for warning in found] for row, found in strange.items()}
             batch = LogBatch(
                 *(self._monitors.clock(), origin.version, origin.variant, matrix, answer.value, answer.low),
                 *(answer.high, origin.coverage, answer.ids, answer.cached, features),
             )
-            self._monitors.log.offer(batch)
+            log.offer(batch)
 
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:
         """Hand the rows to the shadow versions, unless there is other work to do."""

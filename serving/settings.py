@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         default=1.0, gt=0, le=3600, description="Pause between two looks at the evidence for drift and bad outcomes"
     )
     prediction_log: float = Field(
-        default=0.1,
+        default=0.01,
         ge=0,
         le=1,
         description="Share of the predictions that are logged; rows unlike training always are. 0: no log at all",
