@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks import figures
 from benchmarks.figures import Results
 
-LEFT_OUT = ("hits", "misses")
+LEFT_OUT = ("hits", "misses", "unwatched")
 
 
 def draw(results: Results, path: Path) -> None:

@@ -101,6 +101,7 @@ def _floor(material: Material) -> Contestant:
 
 def _ours(material: Material) -> list[Contestant]:
     reference, published = "benchmarks.reference_service:Reference", "service:HousePrices"
+    unwatched = "benchmarks.unwatched_service:Reference"
     bulk: list[Bulk] = [
         ("records", "/predict_batch", lambda rows: {"rows": rows}, _predictions),
         ("columns", "/predict_batch", lambda rows: {"columns": as_columns(rows)}, _predictions),
@@ -110,11 +111,12 @@ def _ours(material: Material) -> list[Contestant]:
         environment = {"PLUMBLINE_CACHE_URL": cache}
         command = _bentoml(HERE, service)
         many = bulk if name.startswith("plumbline") and cache == "off" else []
-        exact = service == reference and mode != "unique"
+        exact = service in (reference, unwatched) and mode != "unique"
         return Contestant(name, title, command, "/predict", _features, _one, environment, many, mode, exact)
 
     found = [
         ours("plumbline", "this service", reference, "off"),
+        ours("unwatched", "this service without monitoring", unwatched, "off"),
         ours("misses", "this service, cache on, every row new", reference, "memory", "unique"),
         ours("hits", "this service, cache on, rows repeated", reference, "memory", "repeated"),
     ]
