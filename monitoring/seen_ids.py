@@ -50,7 +50,11 @@ class SeenIds:
         if not ids:
             return []
         with self._tables() as tables:
-            return [all([self._add(table, name) for table in tables]) for name in ids]  # a list: it is added to each
+            return [self._is_new(tables, name) for name in ids]
+
+    def _is_new(self, tables: Sequence[mmap.mmap], name: bytes) -> bool:
+        found = [self._add(table, name) for table in tables]  # to each, whatever the others say
+        return all(found)
 
     def _add(self, table: mmap.mmap, name: bytes) -> bool:
         number = int.from_bytes(name, "little")
