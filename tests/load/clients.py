@@ -111,13 +111,11 @@ def remount(folder: Path, how: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def metric(url: str, name: str) -> float:
-    """The sum of a metric's samples."""
+def metric(url: str, name: str, label: str = "") -> float:
+    """The sum of a metric's samples that have this label."""
     lines = httpx.get(f"{url}/metrics", timeout=20).text.splitlines()
-    found = [
-        line.rpartition(" ")[2] for line in lines if line.startswith((f"plumbline_{name}{{", f"plumbline_{name} "))
-    ]
-    return sum(map(float, found))
+    found = [line for line in lines if line.startswith(f"plumbline_{name}{{") and label in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
 def series(url: str) -> int:

@@ -259,7 +259,8 @@ class Steps(LoadTestShape):
 
     def _begin_steady(self) -> None:
         stats = self.runner.environment.stats
-        seen.update(ramp_requests=stats.total.num_requests, ramp_failures=stats.total.num_failures)
+        seen["ramp_requests"] = stats.total.num_requests
+        seen["ramp_failures"] += stats.total.num_failures
         seen.update(repeated=0, cached=0, steady_since=time.monotonic())
         stats.reset_all()
 
@@ -270,6 +271,13 @@ def on_request(name: str, exception: Exception | None = None, **_: Any) -> None:
     if exception is not None:
         what = f"{name}: {exception}"[:200]
         failures[what] = failures.get(what, 0) + 1
+
+
+@events.user_error.add_listener
+def on_error(exception: Exception, **_: Any) -> None:
+    """A user stumbled over an answer."""
+    failures[f"{type(exception).__name__}: {exception}"[:200]] = 1
+    seen["ramp_failures"] += 1
 
 
 @events.quitting.add_listener

@@ -219,16 +219,22 @@ def slow_clients(home: Path, folder: Path) -> Found:
 
 
 def full_disk(home: Path, folder: Path) -> Found:
-    """The state folder's disk fills up under load, is emptied, turns read-only, and is writable again."""
+    """The state folder's disk fills up under load and is emptied again; and a start with one that is read-only."""
     with small_disk(folder / "disk", 40) as disk:
         if disk is None:
             return Found({"skipped": "no file system can be mounted here"}, [])
         settings = {"PLUMBLINE_STATE_FOLDER": str(disk), "PLUMBLINE_PREDICTION_LOG": "1"}
         with serve(home, folder, workers=2, **settings) as served:
             figures, failures = asyncio.run(_without_disk(served, disk))
-            figures["log lines failed or dropped"] = metric(served.url, 'prediction_log_total{result="failed"')
-            counted = metric(served.url, "predictions_total")
-        figures |= {"predictions counted": counted}
+            wait_until(lambda: metric(served.url, "predictions_total") >= figures["answered"], 20)
+            for result in ("written", "failed", "dropped"):
+                figures[f"log: {result}"] = metric(served.url, "prediction_log_total", f'result="{result}"')
+            figures["predictions counted"] = metric(served.url, "predictions_total")
+        if remount(disk, "ro"):
+            (folder / "again").mkdir()
+            with serve(home, folder / "again", workers=2, **settings) as served:
+                figures["read-only from the start"] = asyncio.run(_measured(served, 16))
+                failures += figures["read-only from the start"]["failed"]
     return Found(figures, [f"{failures} failed"] if failures else [])
 
 
@@ -241,10 +247,6 @@ async def _without_disk(served: Served, disk: Path) -> tuple[dict[str, Any], int
         figures["full"] = await clients.measure(STRETCH)
         filled.unlink()
         figures["emptied"] = await clients.measure(STRETCH)
-        if remount(disk, "ro"):
-            figures["read-only"] = await clients.measure(STRETCH)
-            remount(disk, "rw")
-        figures["writable again"] = await clients.measure(STRETCH)
     figures["answered"] = clients.answered
     return figures, clients.failures.total()
 

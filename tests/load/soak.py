@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 from rich.console import Console
@@ -26,6 +25,7 @@ from benchmarks.environments import Unfit, check_tools
 from monitoring.log_options import LogOptions
 from tests.load.material import MODEL, house_rows, store_home
 from tests.served import ROOT, Served, serve
+from tests.wire import Wire
 
 WORKERS = 2
 CONNECTIONS = 32
@@ -132,7 +132,8 @@ def other_requests(served: Served, rows: list[dict[str, Any]]) -> int:
         assert client.post("/outcomes", json={"outcomes": outcomes}).json()["accepted"] == len(outcomes)
         assert client.get("/metrics").status_code == 200
     for _ in range(100):  # connections that come and go
-        assert httpx.get(f"{served.url}/livez").status_code == 200
+        with Wire(served.url) as wire:
+            assert wire.ask(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").status == 200
     return len(asked) + 103
 
 
