@@ -8,32 +8,26 @@ that is not accepted, a bad request that is not refused with its code.
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import time
 from collections import deque
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, LoadTestShape, between, constant_pacing, events, task
+from locust import FastHttpUser, between, constant_pacing, task
 
-from tests.load.objectives import FORMS, Figures, Row, broken
+from tests.load.stages import Steps, seen  # noqa: F401  # locust looks for the stages here
 
 MATERIAL = json.loads(Path(os.environ["LOAD_MATERIAL"]).read_text())
 ROWS: list[dict[str, Any]] = MATERIAL["rows"]
 EXPECTED: dict[str, list[float]] = MATERIAL["expected"]
 """By version, the prediction for each row."""
-USERS, RAMP, STEADY = (int(os.environ[f"LOAD_{name}"]) for name in ("USERS", "RAMP_SECONDS", "STEADY_SECONDS"))
 TRUE_TO = 1e-9
 REPEATED = 10
 """The first rows come again and again."""
 OUTCOME_SECONDS = 5.0
 """The truth arrives so much later than the prediction."""
-
-seen: dict[str, Any] = {"repeated": 0, "cached": 0, "ramp_requests": 0, "ramp_failures": 0, "steady_since": 0.0}
-failures: dict[str, int] = {}
 
 
 def chosen() -> int:
@@ -240,66 +234,3 @@ class Watcher(Client):
         """All of it."""
         for path in ("/readyz", "/metrics", "/models", "/dashboard"):
             self.client.get(path, name=f"watching: {path}")
-
-
-class Steps(LoadTestShape):
-    """A ramp, then a steady stage; then it is over."""
-
-    def tick(self) -> tuple[int, float] | None:
-        """Users and new users a second, asked once a second."""
-        seconds = self.get_run_time()
-        if seconds < RAMP:
-            return max(2, math.ceil(USERS * (seconds + 1) / (RAMP + 1))), max(1.0, USERS / RAMP)
-        if seconds >= RAMP + STEADY:
-            seen["seconds"] = time.monotonic() - seen["steady_since"]
-            return None
-        if not seen["steady_since"]:
-            self._begin_steady()
-        return USERS, max(1.0, USERS / RAMP)
-
-    def _begin_steady(self) -> None:
-        stats = self.runner.environment.stats
-        seen["ramp_requests"] = stats.total.num_requests
-        seen["ramp_failures"] += stats.total.num_failures
-        seen.update(repeated=0, cached=0, steady_since=time.monotonic())
-        stats.reset_all()
-
-
-@events.request.add_listener
-def on_request(name: str, exception: Exception | None = None, **_: Any) -> None:
-    """Keep what went wrong, through the reset too."""
-    if exception is not None:
-        what = f"{name}: {exception}"[:200]
-        failures[what] = failures.get(what, 0) + 1
-
-
-@events.user_error.add_listener
-def on_error(exception: Exception, **_: Any) -> None:
-    """A user stumbled over an answer."""
-    failures[f"{type(exception).__name__}: {exception}"[:200]] = 1
-    seen["ramp_failures"] += 1
-
-
-@events.quitting.add_listener
-def on_quit(environment: Any, **_: Any) -> None:
-    """Judge, write the figures, and set the exit code."""
-    rows = [
-        Row(
-            name,
-            entry.num_requests,
-            entry.num_failures,
-            *(float(entry.get_response_time_percentile(share) or 0) for share in (0.5, 0.99)),
-            float(entry.max_response_time),
-        )
-        for (name, _), entry in sorted(environment.stats.entries.items())
-        if seen["steady_since"]
-    ]
-    figures = Figures(
-        rows,
-        seen.get("seconds", 0.0),
-        *(seen[name] for name in ("ramp_requests", "ramp_failures", "repeated", "cached")),
-        failures,
-    )
-    missed = broken(FORMS[os.environ["LOAD_FORM"]], figures)
-    Path(os.environ["LOAD_FIGURES"]).write_text(json.dumps({**asdict(figures), "missed": missed}, indent=1))
-    environment.process_exit_code = int(bool(missed))
