@@ -15,7 +15,6 @@ from tests.browser import PHONE, WIDE, Looked, Scheme, chromium, look
 from tests.dashboard_server import DashboardServer, dashboard
 from tests.sample_snapshot import CANARY, SHADOW, STABLE
 
-
 CHARTS = ("traffic", "latency", "pairs", "bias", "coverage", "errors")
 
 FAST_TIMERS = "const slow = window.setTimeout; window.setTimeout = (run, wait) => slow(run, wait / 50);"
