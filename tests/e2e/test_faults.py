@@ -6,7 +6,7 @@ import json
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import EXAMPLE
-from tests.e2e.test_monitoring import figure, predict, until
+from tests.e2e.test_monitoring import figure, predict, until, workers
 from tests.served import Served, serve
 from tests.wire import Wire, post
 
@@ -26,14 +26,14 @@ YEAR = 365 * 86_400.0
 @contextmanager
 def limited(served: Served, kind: int, soft: int | Callable[[psutil.Process], int]) -> Iterator[None]:
     """Lower a limit of every worker, and give it back."""
-    workers = served.workers()
-    before = [worker.rlimit(kind) for worker in workers]
-    for worker, (_, hard) in zip(workers, before, strict=True):
+    processes = served.workers()
+    before = [worker.rlimit(kind) for worker in processes]
+    for worker, (_, hard) in zip(processes, before, strict=True):
         worker.rlimit(kind, (soft if isinstance(soft, int) else soft(worker), hard))
     try:
         yield
     finally:
-        for worker, limits in zip(workers, before, strict=True):
+        for worker, limits in zip(processes, before, strict=True):
             worker.rlimit(kind, limits)
 
 
@@ -42,17 +42,25 @@ def outcomes_of(answers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"outcomes": [{"prediction_id": each["prediction_id"], "actual": each["prediction"]} for each in answers]}
 
 
+def told(served: Served, answers: list[dict[str, Any]]) -> int:
+    """How many outcomes of predictions are counted."""
+    answer = httpx.post(f"{served.url}/outcomes", json=outcomes_of(answers), timeout=20)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["accepted"])
+
+
 def test_a_disk_that_is_full_for_a_while_stops_nothing(home: Path, tmp_path: Path, row: dict[str, Any]) -> None:
     """No file can grow: counts go on, what was to be logged waits, and is written when there is room."""
     settings = {"PLUMBLINE_PREDICTION_LOG": "1", "PLUMBLINE_CACHE_URL": "off", "PLUMBLINE_WATCH_SECONDS": "0.2"}
     with serve(home, tmp_path, workers=2, **settings) as served:
+        until(lambda: len(workers(served)) == 2)
         answers = predict(served, row, 100)
+        assert told(served, answers[:50]) == 50
         until(lambda: figure(served, "prediction_log_total", result="written") == 100)
         with limited(served, resource.RLIMIT_FSIZE, 0):
             answers += predict(served, row, 100)
-            sent = httpx.post(f"{served.url}/outcomes", json=outcomes_of(answers), timeout=20).json()
-            assert sent == {"accepted": 200, "refused": []}
-            assert httpx.post(f"{served.url}/outcomes", json=outcomes_of(answers), timeout=20).json()["accepted"] == 0
+            assert told(served, answers) == 150
+            assert told(served, answers) == 0
             until(lambda: figure(served, "predictions_total") == 200)
             assert figure(served, "prediction_log_total", result="written") == 100
         until(lambda: figure(served, "prediction_log_total", result="written") == 200)
@@ -68,17 +76,16 @@ def test_too_many_connections_leave_those_that_are_there_alone(home: Path, tmp_p
         answers = predict(served, row, 10)
         assert old.ask(post("/predict", VALID)).status == 200
         with limited(served, resource.RLIMIT_NOFILE, lambda worker: worker.num_fds() + 10):
-            crowd = [Wire(served.url) for _ in range(50)]
-            for _ in range(100):
-                assert old.ask(post("/predict", VALID)).status == 200
-            body = json.dumps(outcomes_of(answers)).encode()
-            assert old.ask(post("/outcomes", body)).json()["accepted"] == 10
-            for wire in crowd:
-                wire.close()
+            with ExitStack() as crowd:
+                for _ in range(50):
+                    crowd.enter_context(Wire(served.url))
+                for _ in range(100):
+                    assert old.ask(post("/predict", VALID)).status == 200
+                answer = old.ask(post("/outcomes", json.dumps(outcomes_of(answers)).encode()))
+                assert answer.json() == {"accepted": 10, "refused": []}
             with Wire(served.url) as wire:
                 assert wire.ask(post("/predict", VALID)).status == 200
-        again = httpx.post(f"{served.url}/outcomes", json=outcomes_of(answers), timeout=20).json()
-        assert again["accepted"] == 0
+        assert told(served, answers) == 0
         until(lambda: figure(served, "predictions_total") == 112)
 
 
@@ -123,6 +130,7 @@ def set_clock(clock: Path, now: float) -> None:
 
 def test_a_clock_that_jumps_harms_neither_answers_nor_counts(timed: tuple[Served, Path], row: dict[str, Any]) -> None:
     served, clock = timed
+    until(lambda: len(workers(served)) == 2)
     start = time.time()
     answers = []
     for jump in (0.0, 20 * YEAR, -20 * YEAR, 500 * YEAR, 0.0):
