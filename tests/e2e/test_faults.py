@@ -51,7 +51,11 @@ def told(served: Served, answers: list[dict[str, Any]]) -> int:
 
 def test_a_disk_that_is_full_for_a_while_stops_nothing(home: Path, tmp_path: Path, row: dict[str, Any]) -> None:
     """No file can grow: counts go on, what was to be logged waits, and is written when there is room."""
-    settings = {"PLUMBLINE_PREDICTION_LOG": "1", "PLUMBLINE_CACHE_URL": "off", "PLUMBLINE_WATCH_SECONDS": "0.2"}
+    settings: dict[str, Any] = {
+        "PLUMBLINE_PREDICTION_LOG": "1",
+        "PLUMBLINE_CACHE_URL": "off",
+        "PLUMBLINE_WATCH_SECONDS": "0.2",
+    }
     with serve(home, tmp_path, workers=2, **settings) as served:
         until(lambda: len(workers(served)) == 2)
         answers = predict(served, row, 100)
@@ -116,7 +120,11 @@ def timed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     folder = tmp_path_factory.mktemp("timed")
     clock = folder / "clock"
     set_clock(clock, time.time())
-    settings = {"PLUMBLINE_CLOCK_FILE": str(clock), "PLUMBLINE_WATCH_SECONDS": "0.1", "PLUMBLINE_CACHE_URL": "off"}
+    settings: dict[str, Any] = {
+        "PLUMBLINE_CLOCK_FILE": str(clock),
+        "PLUMBLINE_WATCH_SECONDS": "0.1",
+        "PLUMBLINE_CACHE_URL": "off",
+    }
     with serve(home, folder, workers=2, **settings) as served:
         yield served, clock
         assert "Traceback" not in served.log.read_text()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -28,7 +29,11 @@ START = b"POST /predict HTTP/1.1\r\nHost: test\r\nContent-Type: application/json
 @pytest.fixture(scope="module")
 def served(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One worker with short patience."""
-    limits = {"PLUMBLINE_BODY_TIMEOUT_SECONDS": "1", "PLUMBLINE_CACHE_URL": "off", "PLUMBLINE_ADMIN_TOKEN": TOKEN}
+    limits: dict[str, Any] = {
+        "PLUMBLINE_BODY_TIMEOUT_SECONDS": "1",
+        "PLUMBLINE_CACHE_URL": "off",
+        "PLUMBLINE_ADMIN_TOKEN": TOKEN,
+    }
     with serve(home, tmp_path_factory.mktemp("smuggling"), **limits) as running:
         yield running
         assert "Traceback" not in running.log.read_text()

@@ -208,18 +208,17 @@ class Careless(Client):
     def mistake(self) -> None:
         """One of the usual ones."""
         features = dict(ROWS[chosen()])
-        name, status, code, path, request = random.choice(
-            [
-                ("a wrong value", 422, "validation", "/predict", {"json": {"features": {**features, "bedrooms": -1}}}),
-                ("an unknown field", 422, "validation", "/predict", {"json": {"features": {**features, "x": 1}}}),
-                ("no features", 422, "validation", "/predict", {"json": {}}),
-                ("no rows", 422, "validation", "/predict_batch", {"json": {"rows": []}}),
-                ("half a body", 400, "malformed_json", "/predict", {"data": b'{"features": {', "headers": JSON}),
-                ("text", 415, "unsupported_media_type", "/predict", {"data": b"x", "headers": {"Content-Type": "a/b"}}),
-                ("another method", 405, "method_not_allowed", "/predict", {"method": "GET"}),
-                ("another path", 404, "not_found", f"/wp-login.php?{random.random()}", {"method": "GET"}),
-            ]
-        )
+        mistakes: list[tuple[str, int, str, str, dict[str, Any]]] = [
+            ("a wrong value", 422, "validation", "/predict", {"json": {"features": {**features, "bedrooms": -1}}}),
+            ("an unknown field", 422, "validation", "/predict", {"json": {"features": {**features, "x": 1}}}),
+            ("no features", 422, "validation", "/predict", {"json": {}}),
+            ("no rows", 422, "validation", "/predict_batch", {"json": {"rows": []}}),
+            ("half a body", 400, "malformed_json", "/predict", {"data": b'{"features": {', "headers": JSON}),
+            ("text", 415, "unsupported_media_type", "/predict", {"data": b"x", "headers": {"Content-Type": "a/b"}}),
+            ("another method", 405, "method_not_allowed", "/predict", {"method": "GET"}),
+            ("another path", 404, "not_found", f"/wp-login.php?{random.random()}", {"method": "GET"}),
+        ]
+        name, status, code, path, request = random.choice(mistakes)
         self.refused(name, status, code, path, **request)
 
 

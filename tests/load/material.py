@@ -30,11 +30,11 @@ def store_home() -> Path:
 
 def house_rows(count: int = ROWS) -> list[Any]:
     """The newest real sales."""
-    return validate(RECIPE.definition.rows, RECIPE.read(fetch.fetch(RECIPE.source)))[0].rows[-count:]
+    return list(validate(RECIPE.definition.rows, RECIPE.read(fetch.fetch(RECIPE.source)))[0].rows[-count:])
 
 
 @contextmanager
-def three_versions(home: Path, folder: Path, **settings: str) -> Iterator[tuple[Served, Path]]:
+def three_versions(home: Path, folder: Path, **settings: Any) -> Iterator[tuple[Served, Path]]:
     """Two workers that serve a stable version, a canary (a fifth) and a shadow.
 
     Yields:

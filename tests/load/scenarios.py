@@ -223,7 +223,7 @@ def full_disk(home: Path, folder: Path) -> Found:
     with small_disk(folder / "disk", 40) as disk:
         if disk is None:
             return Found({"skipped": "no file system can be mounted here"}, [])
-        settings = {"PLUMBLINE_STATE_FOLDER": str(disk), "PLUMBLINE_PREDICTION_LOG": "1"}
+        settings: dict[str, Any] = {"PLUMBLINE_STATE_FOLDER": str(disk), "PLUMBLINE_PREDICTION_LOG": "1"}
         with serve(home, folder, workers=2, **settings) as served:
             figures, failures = asyncio.run(_without_disk(served, disk))
             wait_until(lambda: metric(served.url, "predictions_total") >= figures["answered"], 20)
@@ -254,7 +254,10 @@ async def _without_disk(served: Served, disk: Path) -> tuple[dict[str, Any], int
 def redis_gone(home: Path, folder: Path) -> Found:
     """Redis is stopped in the middle of things, goes on, is killed, and comes back."""
     with redis_server(folder) as redis:
-        settings = {"PLUMBLINE_CACHE_URL": redis.url, "PLUMBLINE_CACHE_BYTES": str(64 * 1024)}  # memory holds little
+        settings: dict[str, Any] = {
+            "PLUMBLINE_CACHE_URL": redis.url,
+            "PLUMBLINE_CACHE_BYTES": str(64 * 1024),
+        }  # memory holds little
         with serve(home, folder, workers=2, **settings) as served:
             clients = Clients(served.url, 16)
 

@@ -39,7 +39,7 @@ MORE_FILES, MORE_THREADS = 4, 4
 STATE_MIB = 2.0
 """Most that the state folder, without the prediction log, may grow by after the warm-up."""
 
-SETTINGS = {"PLUMBLINE_CACHE_BYTES": str(4 << 20), "PLUMBLINE_PREDICTION_LOG": "1"}
+SETTINGS: dict[str, Any] = {"PLUMBLINE_CACHE_BYTES": str(4 << 20), "PLUMBLINE_PREDICTION_LOG": "1"}
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,9 @@ def on_quit(environment: Any, **_: Any) -> None:
             name,
             entry.num_requests,
             entry.num_failures,
-            *(float(entry.get_response_time_percentile(share) or 0) for share in (0.5, 0.99)),
-            float(entry.max_response_time),
+            p50_ms=float(entry.get_response_time_percentile(0.5) or 0),
+            p99_ms=float(entry.get_response_time_percentile(0.99) or 0),
+            longest_ms=float(entry.max_response_time),
         )
         for (name, _), entry in sorted(environment.stats.entries.items())
         if seen["steady_since"]
@@ -76,8 +77,11 @@ def on_quit(environment: Any, **_: Any) -> None:
     figures = Figures(
         rows,
         seen.get("seconds", 0.0),
-        *(seen[name] for name in ("ramp_requests", "ramp_failures", "repeated", "cached")),
-        failures,
+        ramp_requests=seen["ramp_requests"],
+        ramp_failures=seen["ramp_failures"],
+        repeated=seen["repeated"],
+        cached=seen["cached"],
+        failures=failures,
     )
     missed = broken(FORMS[os.environ["LOAD_FORM"]], figures)
     Path(os.environ["LOAD_FIGURES"]).write_text(json.dumps({**asdict(figures), "missed": missed}, indent=1))
