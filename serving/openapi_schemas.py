@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -96,10 +97,12 @@ def _describe_fields(schema: Schema) -> None:
     if not arguments:
         return
     schema["description"] = text
-    for line in arguments.splitlines():
-        names, _, said = line.strip().partition(": ")
-        for name in names.split(", "):
-            schema["properties"][name].setdefault("description", _sentence(said))
+    arguments, _, _ = arguments.partition("\n\n")
+    for entry in re.split(r"\n(?=    \S)", arguments):  # what is indented more goes on with the line before
+        names, _, said = " ".join(entry.split()).partition(": ")
+        for field in (schema.get("properties", {}).get(name) for name in names.split(", ")):
+            if field is not None:
+                field.setdefault("description", _sentence(said))
 
 
 def _sentence(said: str) -> str:
