@@ -18,7 +18,7 @@ from registry.errors import (
     PlanUnwritable,
     RegistryError,
 )
-from registry.plan import NO_PLAN, Canary, Plan
+from registry.plan import NO_PLAN, Canary, Name, Plan
 from registry.plan_file import PlanFile
 from registry.rollout import default_plan
 from schemas.errors import Conflict, Forbidden, InvalidInput, PlumblineError, Unauthorised
@@ -53,12 +53,12 @@ class PlanChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    stable: str = Field(description="The version that answers", examples=["20160930-0d4f1c2ab9e3"])
+    stable: Name = Field(description="The version that answers", examples=["20160930-0d4f1c2ab9e3"])
     canary: Canary | None = Field(default=None, description="A version on trial, if any")
-    shadows: list[str] = Field(
+    shadows: list[Name] = Field(
         default=[], description="Versions that predict and are monitored, and answer only requests that name them"
     )
-    generation: int | None = Field(default=None, description="The generation that this replaces")
+    generation: int | None = Field(default=None, ge=NO_PLAN, description="The generation that this replaces")
 
 
 class Rollback(BaseModel):
@@ -66,7 +66,7 @@ class Rollback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    generation: int | None = Field(default=None, description="The generation to write again")
+    generation: int | None = Field(default=None, gt=NO_PLAN, description="The generation to write again")
 
 
 class Admin:

@@ -21,8 +21,8 @@ from tests.conftest import EXAMPLE
 from tests.served import Served, serve
 
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", "300"))
-WITH_BODY = 6
-"""Operations whose bodies can be varied; of the others there is little to make."""
+WITH_BODY = 5
+"""Operations whose bodies vary without end; of the others there is little to make."""
 TOKEN = "a-token-for-schemathesis"
 UNSTATABLE = "positive_data_acceptance"
 """JSON Schema cannot state rules across fields or bounds of dates: not all that fits the document is accepted."""
@@ -48,8 +48,9 @@ def known(own: Served, published: str) -> str:
 @pytest.mark.timeout(120 + CASES // 5)
 def test_no_answer_breaks_the_document(own: Served, known: str, tmp_path: Path) -> None:
     with own.client() as client:
-        paths: dict[str, Any] = client.get("/docs.json").json()["paths"]
-    operations = sum(map(len, paths.values()))
+        document: dict[str, Any] = client.get("/docs.json").json()
+    (tmp_path / "docs.json").write_text(json.dumps(document))  # it leaves out the path where it finds a document
+    operations = sum(map(len, document["paths"].values()))
     done = _schemathesis(own, known, tmp_path)
     sys.stdout.write(done.stdout[-1500:])
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
@@ -75,7 +76,7 @@ def _schemathesis(own: Served, known: str, folder: Path) -> subprocess.Completed
     options += ["--suppress-health-check", "all", "--request-timeout", "20"]
     options += ["--header", f"Authorization: Bearer {TOKEN}"]
     return subprocess.run(
-        [Path(sys.executable).parent / "schemathesis", "run", f"{own.url}/docs.json", *options],
+        [Path(sys.executable).parent / "schemathesis", "run", "docs.json", "--url", own.url, *options],
         cwd=folder,
         env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS), "PLUMBLINE_HOOKS": known},
         stdin=subprocess.DEVNULL,
