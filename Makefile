@@ -13,6 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs grafana
 .PHONY: proof-swap proof-drift proof-outcomes
+.PHONY: openapi openapi-released proof-contract
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +41,16 @@ format: $(VENV)/dev.stamp  ## format the code and mend what ruff can mend
 
 grafana: $(VENV)/dev.stamp  ## write monitoring/grafana/plumbline.json, the dashboard to import into Grafana
 	@$(BIN)/python -m monitoring.grafana.build
+
+openapi: $(VENV)/dev.stamp  ## write docs/openapi.json from the code, and say whether API_VERSION fits the change
+	@$(BIN)/python -m tests.openapi_file
+
+openapi-released: $(VENV)/dev.stamp  ## make the present API the one that later changes must not break (at a release)
+	@$(BIN)/python -m tests.openapi_file --released
+
+CASES ?= 10000
+proof-contract: $(VENV)/dev.stamp  ## CASES (10,000) requests that schemathesis makes of the OpenAPI document (about 10 minutes)
+	@SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
 proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken versions (about 5 minutes)
 	@$(BIN)/python -m training --if-missing

@@ -14,7 +14,7 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, PredictRequest, either_request
+from schemas.predictions import BatchPrediction, Prediction, either_request, one_request
 from serving import pages, problems
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
@@ -85,8 +85,7 @@ class Status(BaseModel):
 
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
-    one: Any = PredictRequest[rows]  # type: ignore[valid-type]
-    bodies = BulkBodies(rows, max_rows)
+    one, bodies = one_request(rows), BulkBodies(rows, max_rows)
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
