@@ -93,9 +93,23 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
+	$(RESOLVE) --universal requirements/load.in -o requirements/load.txt
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page
+
+.PHONY: load soak faults
+load: $(VENV)/dev.stamp  ## 200 users of all kinds for two minutes; exit code by the objectives (LOAD=--users=50)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load $(LOAD)
+
+soak: $(VENV)/dev.stamp  ## what grows with the requests, and whether within bounds (10 minutes; SOAK=--minutes=60)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load.soak $(SOAK)
+
+faults: $(VENV)/dev.stamp  ## killed workers, full disks, a million paths ... with figures (about 8 minutes; FAULTS=--only=disk)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load.faults $(FAULTS)
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,7 @@ from schemas.errors import (
 )
 from serving import logs, pages, problems
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
-from serving.bodies import ClientGone, read_json
+from serving.bodies import ClientGone, Place, Room, read_json
 from serving.drain import Drain, with_close
 from serving.endpoints import Endpoint
 from serving.settings import Settings
@@ -57,6 +57,7 @@ class FrontDoor:
         for endpoint in endpoints:
             self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         self._platform = platform
+        self._room = Room(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -82,15 +83,17 @@ class FrontDoor:
     async def _reply(
         self, methods: dict[str, Endpoint] | None, scope: Scope, receive: Receive, request_id: str
     ) -> Reply:
+        place, limits = Place(self._room), self.settings
         try:
             endpoint = _endpoint(methods, scope["method"])
             body = b""
             if endpoint.takes_body:
-                limits = self.settings
-                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
-        except PlumblineError as error:
+                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds, place)
+            return await self.answer(endpoint, Request(scope, body), request_id)
+        except PlumblineError as error:  # `answer` raises none
             return self._refuse(error, scope["path"] if methods else "other", request_id)
-        return await self.answer(endpoint, Request(scope, body), request_id)
+        finally:
+            place.leave()
 
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
