@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from schemas.errors import MethodNotAllowed, PlumblineError, Problem
+from schemas.errors import PlumblineError, Problem
 
 if TYPE_CHECKING:
     from serving.endpoints import Endpoint
@@ -25,6 +25,16 @@ _TAGS = {
     "probes": "For Kubernetes and load balancers",
     "about": "What this service is",
 }
+
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The admin token, for operators"},
+    "api_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key. Only services that are set up with keys ask for one",
+    },
+}
+_MAY_ASK_FOR = {"clients": "api_key", "inside": "bearer"}
 
 
 def document(model: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
@@ -47,7 +57,7 @@ def document(model: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": schemas, "securitySchemes": _SCHEMES},
     }
 
 
@@ -66,6 +76,8 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": content}
     if endpoint.bearer:
         operation["security"] = [{"bearer": []}]
+    elif endpoint.audience in _MAY_ASK_FOR:
+        operation["security"] = [{}, {_MAY_ASK_FOR[endpoint.audience]: []}]
     return operation
 
 
@@ -86,8 +98,7 @@ _HEADERS = {"X-Request-ID": {"description": "Id of this request, also in the log
 
 def _refusals(endpoint: Endpoint) -> dict[str, Any]:
     by_status: dict[int, list[type[PlumblineError]]] = {}
-    refusals: tuple[type[PlumblineError], ...] = (*endpoint.refusals, MethodNotAllowed)
-    for error in refusals:
+    for error in endpoint.all_refusals:
         by_status.setdefault(error.status, []).append(error)
     return {str(status): _problem(found) for status, found in sorted(by_status.items())}
 

@@ -35,7 +35,7 @@ async def _echo(request: Request) -> Reply:
 def door() -> FrontDoor:
     """A door with an endpoint of each kind."""
     endpoints = [
-        Endpoint("POST", "/predict", "", "", _echo, Body),
+        Endpoint("POST", "/predict", "", "", _echo, Body, audience="clients"),
         Endpoint("PUT", "/rollout", "", "", _nothing, Body, bearer=True),
         Endpoint("GET", "/livez", "", "", _nothing),
     ]
