@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import xgboost
 
+from registry.errors import BundleCorrupt
 
-def load(data: bytes) -> xgboost.Booster:
-    """A booster.
+FILE = "booster.ubj"
+
+
+def load(version: str, data: bytes) -> xgboost.Booster:
+    """The booster of a version.
 
     Raises:
-        ValueError: no UBJSON document, or one that XGBoost cannot load.
+        BundleCorrupt: no UBJSON document, or one that XGBoost cannot load.
     """
     if not (data.startswith(b"{") and data.endswith(b"}")):  # XGBoost ends the process on an empty or cut file
-        raise ValueError("it is not a whole UBJSON document")
+        raise BundleCorrupt(f"version {version}: {FILE} is not a whole UBJSON document")
     booster = xgboost.Booster()
     try:
         booster.load_model(bytearray(data))
     except Exception as error:  # XGBoost raises what the bytes make it raise
-        raise ValueError(f"it cannot be loaded: {error}") from error
+        raise BundleCorrupt(f"version {version}: {FILE} cannot be loaded: {error}") from error
     return booster

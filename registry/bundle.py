@@ -24,7 +24,7 @@ from schemas.features import Features
 
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.skops"
-BOOSTER = "booster.ubj"
+BOOSTER = booster_file.FILE
 GOLDEN = "golden.json"
 RANGES = "ranges.json"
 PROFILE = "profile.json"
@@ -192,10 +192,7 @@ def version_name(manifest: bytes, day: str) -> str:
 
 
 def load(version: str, directory: Path, definition: ModelDefinition, keys: Sequence[bytes] = ()) -> Bundle:
-    """Read, verify and load one bundle. Nothing of it is used before its signature and digest are checked.
-
-    Args:
-        keys: one of them must have signed it; without any, no signature is asked for.
+    """Read, verify and load one bundle. Nothing of it is used before digest and, with `keys`, signature are right.
 
     Raises:
         BundleUnsigned: none of the keys has signed it.
@@ -204,17 +201,17 @@ def load(version: str, directory: Path, definition: ModelDefinition, keys: Seque
         BundleForeignType: the pipeline holds a type outside the allow-list.
     """
     files = _read(version, directory)
-    _check_signature(version, directory, files, definition, keys)
+    signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
     described = _described(version, files, definition)
     pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
-    manifest, booster = described.manifest, _booster(version, files[BOOSTER])
+    manifest, booster = described.manifest, booster_file.load(version, files[BOOSTER])
     return Bundle(**vars(described), model=ModelVersion(pipeline, booster, manifest.target, manifest.interval))
 
 
 def describe(version: str, directory: Path, definition: ModelDefinition, keys: Sequence[bytes] = ()) -> Description:
     """Read and verify all of a bundle but its model, which may be too large for this process. Raises as `load`."""
     files = _read(version, directory, without=MODEL_FILES)
-    _check_signature(version, directory, files, definition, keys)
+    signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
     return _described(version, files, definition, MODEL_FILES)
 
 
@@ -223,12 +220,6 @@ def whole_manifest(version: str, directory: Path) -> bytes:
     files = _read(version, directory)
     _check_digests(version, files, _manifest(version, files).files)
     return files[MANIFEST]
-
-
-def _check_signature(
-    version: str, directory: Path, files: Mapping[str, bytes], definition: ModelDefinition, keys: Sequence[bytes]
-) -> None:
-    signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
 
 
 def _described(
@@ -306,10 +297,3 @@ def _pipeline(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
         raise
     except Exception as error:  # skops raises what the bytes make it raise
         raise BundleCorrupt(f"version {version}: {PIPELINE} cannot be loaded: {error}") from error
-
-
-def _booster(version: str, data: bytes) -> xgboost.Booster:
-    try:
-        return booster_file.load(data)
-    except ValueError as error:
-        raise BundleCorrupt(f"version {version}: {BOOSTER}: {error}") from error

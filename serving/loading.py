@@ -82,7 +82,7 @@ def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVer
 
     Raises:
         NoVersion: the store holds no such version.
-        BundleRefused: it is unsigned, corrupt, foreign, of another schema, gives other answers, is too slow or too large.
+        BundleRefused: it is unsigned, corrupt, foreign, of another schema, gives other answers, is slow or large.
     """
     bundle = prove(definition, version, demands)
     return live_version(bundle, Runner(computer_of(definition, bundle), demands.limits))

@@ -12,7 +12,7 @@ from schemas.house_prices import HouseFeatures
 from tests.conftest import EXAMPLE
 from tests.inprocess import InProcess
 
-PREDICT = {"200", "400", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
+PREDICT = {"200", "400", "401", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @pytest.fixture(scope="module")
