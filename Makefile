@@ -13,6 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs grafana
 .PHONY: proof-swap proof-drift proof-outcomes
+.PHONY: audit sbom licences
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -85,6 +86,19 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page
+
+AUDIT := .cache/audit
+audit:  ## known vulnerabilities of the locked packages, from PyPI (before a release; needs the network)
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) \
+		&& $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --progress-spinner off
+
+SBOM ?= sbom.cdx.json
+sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL
+	@$(BIN)/python -m release.sbom $(SBOM) --model $(MODEL):latest
+
+licences: $(VENV)/dev.stamp  ## write docs/licences.md from the installed packages
+	@$(BIN)/python -m release.licences
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
