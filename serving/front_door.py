@@ -75,20 +75,22 @@ class FrontDoor:
             send = with_close(send)
         preflight = None
         try:
+            methods = self._routes.get(scope["path"])
             if self.cors.allows(scope):
                 send, preflight = self.cors.shown(scope, send), self.cors.preflight(scope)
-            if scope["path"] in self._passed_on:
+            if methods is None and scope["path"] in self._passed_on:
                 await self._pass_on(scope, receive, send, request_id)
             else:
-                reply = preflight or await self._reply(scope, receive, request_id)
+                reply = preflight or await self._reply(methods, scope, receive, request_id)
                 await send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
         except ClientGone:
             logger.info("client left before its body was complete", extra={"path": scope["path"]})
         finally:
             logs.request_id.reset(token)
 
-    async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
-        methods = self._routes.get(scope["path"])
+    async def _reply(
+        self, methods: dict[str, Endpoint] | None, scope: Scope, receive: Receive, request_id: str
+    ) -> Reply:
         try:
             endpoint = _endpoint(methods, scope["method"])
             self.access.check(endpoint.audience, header(scope, b"authorization"))
