@@ -31,7 +31,7 @@ class Users:
     """Somebody who asks for prices, new and old ones, tells what came true, and makes mistakes."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._random, self._stop = url, random.Random(7), threading.Event()  # noqa: S311  # not for secrets
+        self._url, self._random, self._stop = url, random.Random(7), threading.Event()  # not for secrets
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Users:
