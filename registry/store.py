@@ -20,7 +20,7 @@ from registry.bundle import (
     version_name,
     whole_manifest,
 )
-from registry.errors import NoVersion
+from registry.errors import BundleCorrupt, NoVersion
 from registry.manifest import Manifest
 
 LATEST = "latest"
@@ -58,6 +58,7 @@ def find(model: str, version: str) -> tuple[str, Path]:
 
     Raises:
         NoVersion: the store holds no such version.
+        BundleCorrupt: BentoML cannot read its own label of it.
     """
     try:
         stored = bentoml.models.get(f"{model}:{version}")
@@ -65,6 +66,11 @@ def find(model: str, version: str) -> tuple[str, Path]:
         raise NoVersion(
             f"the model store holds no version {version!r} of {model}; "
             f"it has: {', '.join(versions(model)) or 'none'}. Train one with: python -m training"
+        ) from error
+    except Exception as error:  # what is no YAML, or no label of BentoML's, raises in its own ways
+        raise BundleCorrupt(
+            f"version {version}: BentoML's label of it, model.yaml, cannot be read ({type(error).__name__}); "
+            "publish the version again"
         ) from error
     return str(stored.tag.version), Path(stored.path)
 

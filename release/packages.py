@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from email.message import Message
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import cast
 
 from packaging.requirements import Requirement
 
@@ -63,7 +65,7 @@ def packages(lock: Path = LOCK) -> list[Package]:
 
 def _package(wanted: Requirement) -> Package:
     try:
-        stated = metadata(wanted.name)
+        stated = cast(Message, distribution(wanted.name).metadata)  # what it is, and more than its type promises
     except PackageNotFoundError:
         raise LookupError(f"{wanted.name} is locked and not installed; run: make test") from None
     if not wanted.specifier.contains(stated["Version"], prereleases=True):
@@ -71,7 +73,7 @@ def _package(wanted: Requirement) -> Package:
     return Package(wanted.name, stated["Version"], licence(wanted.name, stated))
 
 
-def licence(name: str, stated: PackageMetadata) -> str:
+def licence(name: str, stated: Message) -> str:
     """The licence as an SPDX expression: as stated, as read from its file, or as its classifiers have it."""
     if expression := stated.get("License-Expression"):
         return str(expression)

@@ -10,13 +10,13 @@ import argparse
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from registry import store
 from registry.bundle import whole_manifest
@@ -89,7 +89,7 @@ def _model(name: str, version: str, manifest: bytes) -> Json:
     }
 
 
-def _needs(package: Package, urls: dict[str, str]) -> list[str]:
+def _needs(package: Package, urls: Mapping[NormalizedName, str]) -> list[str]:
     wanted = [Requirement(text) for text in requires(package.name) or []]
     here = {canonicalize_name(one.name) for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})}
     return sorted(urls[name] for name in here if name in urls)

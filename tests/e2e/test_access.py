@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import bentoml
 import orjson
@@ -23,7 +24,10 @@ def served(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     """A service with a key in a file, without a cache."""
     folder = tmp_path_factory.mktemp("access")
     (folder / "keys").write_text(f"another-key-of-enough-length,{KEY}\n")
-    settings = {"PLUMBLINE_API_KEYS_FILE": str(folder / "keys"), "PLUMBLINE_CORS_ORIGINS": "https://app.example.org"}
+    settings: dict[str, Any] = {
+        "PLUMBLINE_API_KEYS_FILE": str(folder / "keys"),
+        "PLUMBLINE_CORS_ORIGINS": "https://app.example.org",
+    }
     with serve(home, folder, PLUMBLINE_CACHE_URL="off", PLUMBLINE_ADMIN_TOKEN=TOKEN, **settings) as running:
         yield running
         assert KEY not in running.log.read_text()

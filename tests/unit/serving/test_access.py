@@ -25,7 +25,7 @@ PROBES = ["/livez", "/readyz", "/healthz", "/startupz"]
 ORIGIN = "https://app.example.org"
 BODY: dict[str, Any] = {"features": EXAMPLE}
 
-WRONG_HEADERS = [
+WRONG_HEADERS: list[str | bytes] = [
     "",
     "Bearer",
     "Bearer ",
@@ -124,7 +124,7 @@ def test_by_default_all_is_open_and_a_key_does_no_harm(house: InProcess) -> None
 
 
 def test_the_short_way_is_open_to_clients_with_a_key_only() -> None:
-    access = Access(Settings(api_keys=f"{KEY},{OTHER_KEY}"))  # type: ignore[arg-type]
+    access = Access(Settings(api_keys=f"{KEY},{OTHER_KEY}"))
     assert access.admits_client(b"Bearer " + KEY.encode())
     assert access.admits_client(b"bearer  " + OTHER_KEY.encode())
     assert not any(

@@ -24,9 +24,9 @@ PATHS = ["/metrics", "/dashboard.json", "/dashboard", "/models", "/rollout", "/d
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Settings with every secret planted, and hashes of one personal field."""
-    plain = {f"{PREFIX}{name.upper()}": value for name, value in VALUES.items()}
+    plain: dict[str, Any] = {f"{PREFIX}{name.upper()}": value for name, value in VALUES.items()}
     return {
         **plain,
         "PLUMBLINE_INSIDE": "token",
@@ -39,7 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def keeper(home: Path, settings: dict[str, str], published: str) -> Iterator[InProcess]:
+def keeper(home: Path, settings: dict[str, Any], published: str) -> Iterator[InProcess]:
     """A service with all those secrets, with a signed version."""
     key = VALUES["bundle_keys"].encode()
     store.sign("house_prices", published, key)
@@ -71,7 +71,7 @@ def test_no_answer_and_no_line_of_the_log_holds_a_secret(keeper: InProcess) -> N
         assert not [text for text in shown if secret in text]
 
 
-def test_no_file_of_the_state_holds_a_secret(keeper: InProcess, settings: dict[str, str]) -> None:
+def test_no_file_of_the_state_holds_a_secret(keeper: InProcess, settings: dict[str, Any]) -> None:
     _ask(keeper)
     _written(keeper, settings)
     for path in Path(settings["PLUMBLINE_STATE_FOLDER"]).rglob("*"):
@@ -86,7 +86,7 @@ def test_the_settings_do_not_show_them(keeper: InProcess) -> None:
     assert not [secret for secret in PLANTED.values() if secret in shown]
 
 
-def _written(house: InProcess, settings: dict[str, str]) -> list[dict[str, Any]]:
+def _written(house: InProcess, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """The lines of the prediction log, once all that was answered is in it."""
     folder = Path(settings["PLUMBLINE_STATE_FOLDER"]) / "predictions"
     headers = {"Authorization": f"Bearer {VALUES['api_keys']}"}
@@ -95,7 +95,7 @@ def _written(house: InProcess, settings: dict[str, str]) -> list[dict[str, Any]]
     return [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text().splitlines()]
 
 
-def test_rejected_values_are_not_in_the_prediction_log(keeper: InProcess, settings: dict[str, str]) -> None:
+def test_rejected_values_are_not_in_the_prediction_log(keeper: InProcess, settings: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {VALUES['api_keys']}"}
     before = len(_written(keeper, settings))
     for changed in REFUSED:
@@ -108,7 +108,7 @@ def test_rejected_values_are_not_in_the_prediction_log(keeper: InProcess, settin
     assert SECRET not in json.dumps(lines)
 
 
-def test_personal_fields_are_hashed(keeper: InProcess, settings: dict[str, str]) -> None:
+def test_personal_fields_are_hashed(keeper: InProcess, settings: dict[str, Any]) -> None:
     line = _written(keeper, settings)[-1]
     assert re.fullmatch("[0-9a-f]{32}", line["features"]["latitude"])
     assert re.fullmatch("[0-9a-f]{32}", line["features"]["area_code"])
