@@ -131,7 +131,7 @@ def test_bentomls_own_files_of_a_model_run_nothing(
         with pytest.raises(BundleRefused):
             store.open_version(definition, version)
         (folder / "model.yaml").write_text(f"!!python/object/apply:os.system ['touch {marker}']\n")
-        with pytest.raises(BundleRefused, match="model.yaml"):
+        with pytest.raises(BundleRefused, match=r"model\.yaml"):
             store.open_version(definition, version)
         assert not marker.exists()
     finally:
