@@ -49,8 +49,10 @@ class ShortWay:
         self._endpoints = {
             (endpoint.method.encode(), endpoint.path.encode()): endpoint
             for endpoint in front_door.endpoints
-            if endpoint.takes_body and not endpoint.bearer  # a token is read from the scope
+            if endpoint.takes_body and endpoint.audience == "clients"  # who else needs a token says so in the scope
         }
+        self._access = front_door.access
+        self._unusual = _UNUSUAL | {b"origin"} if front_door.cors.is_on else _UNUSUAL
 
     def asked(self, method: bytes, url: bytes, headers: Headers) -> Asked | None:
         """What is asked for; None if the request must take the long way.
@@ -70,7 +72,8 @@ class ShortWay:
             and int(length) <= min(MOST_BYTES, self._front_door.settings.max_body_bytes)
             and len(found) == len(headers)
             and b"host" in found
-            and _UNUSUAL.isdisjoint(found)
+            and self._unusual.isdisjoint(found)
+            and self._access.admits_client(found.get(b"authorization", b""))
         )
         return Asked(endpoint, request_id_of(found.get(b"x-request-id", b""))) if ordinary else None
 

@@ -32,15 +32,20 @@ async def _echo(request: Request) -> Reply:
     return Reply(200, [], request.body)
 
 
-@pytest.fixture
-def door() -> FrontDoor:
+def door_of(settings: Settings) -> FrontDoor:
     """A door with an endpoint of each kind."""
     endpoints = [
-        Endpoint("POST", "/predict", "", "", _echo, Body),
+        Endpoint("POST", "/predict", "", "", _echo, Body, audience="clients"),
         Endpoint("PUT", "/rollout", "", "", _nothing, Body, bearer=True),
         Endpoint("GET", "/livez", "", "", _nothing),
     ]
-    return FrontDoor(endpoints, _nothing, Settings(max_body_bytes=1_000_000), Drain(0), lambda *_: None)
+    return FrontDoor(endpoints, _nothing, settings, Drain(0), lambda *_: None)
+
+
+@pytest.fixture
+def door() -> FrontDoor:
+    """One with large bodies."""
+    return door_of(Settings(max_body_bytes=1_000_000))
 
 
 def test_an_ordinary_request_is_taken(door: FrontDoor) -> None:
