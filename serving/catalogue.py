@@ -28,8 +28,14 @@ class Catalogue:
         self.versions: dict[str, Description] = {}
 
     def refresh(self) -> dict[str, Description]:
-        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread."""
+        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
         with self._lock:
+            if store.folders(self._definition.name) <= self.versions.keys() | self._refused:
+                return self.versions
             for name in store.versions(self._definition.name):
                 if name not in self.versions and name not in self._refused:
                     self._read(name)
