@@ -61,6 +61,16 @@ _HEADERS: dict[type[PlumblineError], dict[str, Any]] = {
     Unauthorised: _header("WWW-Authenticate", "The scheme of the token: Bearer"),
 }
 
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The admin token, for operators"},
+    "api_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key. Only services that are set up with keys ask for one",
+    },
+}
+_MAY_ASK_FOR = {"clients": "api_key", "inside": "bearer"}
+
 
 def document(model: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The whole document for one model's endpoints."""
@@ -87,7 +97,7 @@ def document(model: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "examples": schemas_of.problem_examples(_refusals(endpoints)),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SCHEMES,
         },
     }
 
@@ -105,6 +115,8 @@ def _operation(endpoint: Endpoint, by_model: dict[Any, Any], schemas: dict[str, 
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     if endpoint.bearer:
         operation["security"] = [{"bearer": []}]
+    elif endpoint.audience in _MAY_ASK_FOR:
+        operation["security"] = [{}, {_MAY_ASK_FOR[endpoint.audience]: []}]
     return operation
 
 
@@ -128,7 +140,7 @@ def _success(endpoint: Endpoint, by_model: dict[Any, Any]) -> dict[str, Any]:
 
 def _refusals(endpoints: Sequence[Endpoint]) -> list[type[PlumblineError]]:
     """Every error that some endpoint answers with."""
-    found = [error for endpoint in endpoints for error in (*endpoint.refusals, MethodNotAllowed)]
+    found = [error for endpoint in endpoints for error in endpoint.all_refusals]
     return sorted(set(found), key=lambda error: (error.status, error.code))
 
 

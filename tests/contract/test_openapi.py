@@ -14,7 +14,7 @@ from tests.contract.compatibility import verdict
 from tests.inprocess import InProcess
 from tests.openapi_file import PRESENT, RELEASED, read, text
 
-PREDICT = {"200", "400", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
+PREDICT = {"200", "400", "401", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @pytest.fixture(scope="module")
