@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -15,7 +16,7 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, PredictRequest, either_request
+from schemas.predictions import BatchPrediction, Prediction, either_request, one_request
 from serving import pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
@@ -31,11 +32,12 @@ LARGE_BYTES = 64 * 1024
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
+    errors.Overloaded,
 )
 PREDICT_ERRORS: tuple[type[PlumblineError], ...] = (
     *BODY_ERRORS,
     *(errors.UnknownVersion, errors.TooManyRequests, errors.PreprocessingFailed, errors.InferenceFailed),
-    *(errors.Internal, errors.NotReady, errors.Overloaded, errors.TimedOut),
+    *(errors.Internal, errors.NotReady, errors.TimedOut),
 )
 CHANGE_ERRORS: tuple[type[PlumblineError], ...] = (
     *(*BODY_ERRORS, errors.Unauthorised, errors.Forbidden, errors.Conflict, errors.Internal),
@@ -94,8 +96,8 @@ class Status(BaseModel):
 
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
-    one: Any = PredictRequest[rows]  # type: ignore[valid-type]
-    bodies = BulkBodies(rows, max_rows)
+    one, bodies = one_request(rows), BulkBodies(rows, max_rows)
+    reading = asyncio.Semaphore(1)  # a parser takes many times a body's memory, and the interpreter: no two at once
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
@@ -108,7 +110,8 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
 
     async def predict_batch(http: Request) -> Reply:
         started = perf_counter()
-        bulk = await aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
+            bulk = await aside(large, bodies.read, http.body)
         validated = perf_counter()
         answer = await predictor.predict_matrix(*bulk)
         written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)

@@ -23,7 +23,7 @@ from schemas.errors import (
 from serving import logs, pages, problems
 from serving.access import Access, Audience
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
-from serving.bodies import ClientGone, read_json
+from serving.bodies import ClientGone, Place, Room, read_json
 from serving.cors import Cors
 from serving.drain import Drain, with_close
 from serving.endpoints import Endpoint
@@ -63,6 +63,7 @@ class FrontDoor:
         for_pages = {endpoint.path for endpoint in self.endpoints if endpoint.audience == "clients"}
         self.cors = Cors(settings.cors_origins, {path: self._routes[path] for path in for_pages})
         self._platform = platform
+        self._room = Room(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -91,16 +92,18 @@ class FrontDoor:
     async def _reply(
         self, methods: dict[str, Endpoint] | None, scope: Scope, receive: Receive, request_id: str
     ) -> Reply:
+        place, limits = Place(self._room), self.settings
         try:
             endpoint = _endpoint(methods, scope["method"])
             self.access.check(endpoint.audience, header(scope, b"authorization"))
             body = b""
             if endpoint.takes_body:
-                limits = self.settings
-                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
-        except PlumblineError as error:
+                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds, place)
+            return await self.answer(endpoint, Request(scope, body), request_id)
+        except PlumblineError as error:  # `answer` raises none
             return self._refuse(error, scope["path"] if methods else "other", request_id)
-        return await self.answer(endpoint, Request(scope, body), request_id)
+        finally:
+            place.leave()
 
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""

@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Largest request body, in bytes"
     )
+    max_held_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024**3,
+        description="Most bytes of request bodies that a worker holds at once; further requests get 503 and "
+        "Retry-After",
+    )
     body_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest wait for a request's whole body"
     )

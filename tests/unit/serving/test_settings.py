@@ -35,6 +35,7 @@ WRONG = [
     ("max_batch_rows", "100001", "less than or equal to 100000"),
     ("max_waiting_rows", "0", "greater than or equal to 1"),
     ("max_body_bytes", "1023", "greater than or equal to 1024"),
+    ("max_held_bytes", "1", "greater than or equal to 1024"),
     ("body_timeout_seconds", "0", "greater than 0"),
     ("body_timeout_seconds", "nan", "less than or equal to 600"),
     ("request_timeout_seconds", "601", "less than or equal to 600"),
