@@ -116,7 +116,7 @@ AUDIT := .cache/audit
 audit:  ## known vulnerabilities of the locked packages, from PyPI (before a release; needs the network)
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) \
 		&& $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
-	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --progress-spinner off
+	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
 
 SBOM ?= sbom.cdx.json
 sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL
