@@ -1,7 +1,7 @@
 """`python -m deploy.prometheus_rule` writes the PrometheusRule of deploy/kubernetes (`make prometheus-rule`).
 
-The rules and alerts stand once, in monitoring/prometheus; the Prometheus operator wants the same groups in a resource of
-its own kind.
+The rules and alerts stand once, in monitoring/prometheus; the Prometheus operator wants the same groups in a resource
+of its own kind.
 """
 
 from __future__ import annotations

@@ -10,7 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from deploy.checks import quantities
-from deploy.checks.manifests import Container, Manifest, containers, environment, named, of_kind, pod_of, title, workloads
+from deploy.checks.manifests import (
+    Container,
+    Manifest,
+    containers,
+    environment,
+    named,
+    of_kind,
+    pod_of,
+    title,
+    workloads,
+)
 from deploy.checks.references import Check
 from monitoring.log_options import LogOptions
 from monitoring.metrics import INTERNAL, TABLE
@@ -39,7 +49,9 @@ def service_containers(manifests: list[Manifest]) -> Iterator[Container]:
 def settings_of(manifests: list[Manifest], container: Container) -> Settings | None:
     """The settings that a container starts with, as far as manifests say; None if the service would refuse them."""
     given = environment(manifests, container.spec)
-    plain = {name.removeprefix(PREFIX).lower(): text for name, text in given.items() if text and name.startswith(PREFIX)}
+    plain = {
+        name.removeprefix(PREFIX).lower(): text for name, text in given.items() if text and name.startswith(PREFIX)
+    }
     try:
         return Settings.model_validate(plain)
     except ValidationError:

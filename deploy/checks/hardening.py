@@ -42,22 +42,37 @@ def quantities_are_readable(manifests: list[Manifest]) -> Iterator[str]:
 def _quantities(manifests: list[Manifest]) -> Iterator[tuple[str, object]]:
     for workload in workloads(manifests):
         for volume in pod_of(workload)["spec"].get("volumes", []):
-            if "emptyDir" in volume:
-                yield f"{title(workload)}, volume {volume['name']}", volume["emptyDir"].get("sizeLimit")
-            template = volume.get("ephemeral", {}).get("volumeClaimTemplate")
-            if template is not None:
-                yield f"{title(workload)}, volume {volume['name']}", _storage(template)
+            yield from ((f"{title(workload)}, volume {volume['name']}", size) for size in _sizes(volume))
     for claim in of_kind(manifests, "PersistentVolumeClaim"):
         yield title(claim), _storage(claim)
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler"):
-        for metric in scaler["spec"]["metrics"]:
-            target = metric.get("pods", {}).get("target", {})
-            if "averageValue" in target:
-                yield title(scaler), target["averageValue"]
+        targets = (metric.get("pods", {}).get("target", {}) for metric in scaler["spec"]["metrics"])
+        yield from ((title(scaler), target["averageValue"]) for target in targets if "averageValue" in target)
+
+
+def _sizes(volume: Mapping[str, Any]) -> Iterator[object]:
+    if "emptyDir" in volume:
+        yield volume["emptyDir"].get("sizeLimit")  # without one a pod can fill its node's disk
+    if "ephemeral" in volume:
+        yield _storage(volume["ephemeral"]["volumeClaimTemplate"])
 
 
 def _storage(claim: Mapping[str, Any]) -> object:
     return claim["spec"]["resources"]["requests"]["storage"]
+
+
+def disks_fit(manifests: list[Manifest]) -> Iterator[str]:
+    """What the volumes on the node's disk may take together is within the limits, else the pod is evicted before."""
+    for workload in workloads(manifests):
+        volumes = pod_of(workload)["spec"].get("volumes", [])
+        limits = [each.spec.get("resources", {}).get("limits", {}) for each in containers([workload])]
+        try:
+            taken = sum(quantities.parse(each["emptyDir"]["sizeLimit"]) for each in volumes if "emptyDir" in each)
+            allowed = sum(quantities.parse(each["ephemeral-storage"]) for each in limits)
+        except (KeyError, ValueError):
+            continue  # the checks above say so
+        if taken > allowed:
+            yield f"{title(workload)}: volumes may take {taken:g} bytes of disk, its containers {allowed:g}"
 
 
 def containers_have_probes(manifests: list[Manifest]) -> Iterator[str]:
@@ -112,6 +127,7 @@ def images_stand_still(manifests: list[Manifest]) -> Iterator[str]:
 CHECKS: tuple[Check, ...] = (
     resources_are_bounded,
     quantities_are_readable,
+    disks_fit,
     containers_have_probes,
     nobody_is_root,
     images_stand_still,

@@ -153,9 +153,7 @@ def mounts_are_volumes(manifests: list[Manifest]) -> Iterator[str]:
     """What is mounted is a volume of the pod, each volume is mounted somewhere, and probes ask ports that there are."""
     for workload in workloads(manifests):
         volumes = {volume["name"] for volume in pod_of(workload)["spec"].get("volumes", [])}
-        mounted = {
-            mount["name"] for each in containers([workload]) for mount in each.spec.get("volumeMounts", [])
-        }
+        mounted = {mount["name"] for each in containers([workload]) for mount in each.spec.get("volumeMounts", [])}
         if volumes != mounted:
             yield f"{title(workload)}: volumes {sorted(volumes)}, mounted {sorted(mounted)}"
         for container in containers([workload]):
