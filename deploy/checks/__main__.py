@@ -1,6 +1,6 @@
-"""`python -m deploy.checks [folder ...]`: every check of every overlay, or of your own; exit code 1 if one finds something.
+"""`python -m deploy.checks [folder ...]`: every check of every overlay, or of your own.
 
-With `--no-policy` checkov, which takes long to install, is left out.
+Exit code 1 if one finds something. With `--no-policy` checkov, which takes long to install, is left out.
 """
 
 from __future__ import annotations

