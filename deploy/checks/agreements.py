@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -178,7 +179,7 @@ def there_is_room(manifests: list[Manifest]) -> Iterator[str]:
 def _memory(container: Container, settings: Settings) -> Iterator[str]:
     processes = settings.workers + (settings.runner == "service")
     needed = ARBITER_MIB + processes * settings.memory_limit_mb
-    limit = quantities.parse(container.spec["resources"]["limits"]["memory"]) / MIB
+    limit = _mib(container.spec.get("resources", {}).get("limits", {}).get("memory"))
     if not settings.memory_limit_mb or needed > limit:
         yield f"{container}: {needed:g} MiB for {processes} processes and the arbiter do not fit into {limit:g} MiB"
 
@@ -188,9 +189,17 @@ def _disk(container: Container, settings: Settings, volume: Mapping[str, Any]) -
     kept = log["max_file_bytes"].default * log["max_files"].default / MIB if settings.prediction_log else 0.0
     needed = OTHER_STATE_MIB + settings.workers * kept
     template = volume.get("ephemeral", {}).get("volumeClaimTemplate")
-    asked = template["spec"]["resources"]["requests"]["storage"] if template else volume["emptyDir"]["sizeLimit"]
-    if needed > quantities.parse(asked) / MIB:
+    asked = template["spec"]["resources"]["requests"]["storage"] if template else volume["emptyDir"].get("sizeLimit")
+    if needed > _mib(asked):
         yield f"{container}: the state takes up to {needed:g} MiB, its volume has {asked}"
+
+
+def _mib(quantity: object) -> float:
+    """A size; infinite if it is not there or cannot be read, which other checks say."""
+    try:
+        return quantities.parse(quantity) / MIB
+    except ValueError:
+        return math.inf
 
 
 CHECKS: tuple[Check, ...] = (

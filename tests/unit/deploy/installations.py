@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -15,19 +16,17 @@ COMPONENTS = sorted(path.parent.name for path in (KUBERNETES / "components").glo
 
 
 @cache
-def _rendered(overlay: str) -> str:
-
-    return yaml.safe_dump_all(render(KUBERNETES / "overlays" / overlay))
+def _rendered(overlay: str) -> list[Manifest]:
+    return render(KUBERNETES / "overlays" / overlay)
 
 
 def rendered(overlay: str) -> list[Manifest]:
     """The manifests of an overlay; each call gives copies, which a test may spoil."""
-    return list(yaml.safe_load_all(_rendered(overlay)))
+    return deepcopy(_rendered(overlay))
 
 
 def with_component(folder: Path, component: str) -> list[Manifest]:
     """The base with one component."""
-
     shutil.copytree(KUBERNETES, folder / "kubernetes")
     overlay = folder / "kubernetes" / "overlays" / "own"
     overlay.mkdir()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.checks.findings import findings
+from deploy.checks import agreements, hardening, references, schemas
 from deploy.checks.manifests import Manifest, pod_of
+from deploy.checks.references import Check
 from tests.unit.deploy.installations import rendered, the
 
 Mistake = Callable[[list[Manifest]], None]
@@ -147,44 +148,53 @@ def many_workers(manifests: list[Manifest]) -> None:
     _settings(manifests)["PLUMBLINE_WORKERS"] = "4"
 
 
-MISTAKES: dict[Mistake, str] = {
+MISTAKES: dict[Mistake, tuple[Check, str]] = {
     # the eleven of which is known which tools see them
-    unknown_field: "restartPolcy",
-    wrong_type: "containerPort",
-    removed_api: "has no PodDisruptionBudget of policy/v1beta1",
-    no_limits: "no limit of memory",
-    no_probe: "no readinessProbe",
-    root: "may run as root",
-    latest: "can change under its name",
-    bad_quantity: "'768MiB' is not a quantity",
-    dangling_autoscaler: "there is no Deployment plumb-line",
-    lost_selector: "its selector finds the pods of [], not of one",
-    wrong_target_port: "has no port 8080",
+    unknown_field: (schemas.manifests_fit_their_schemas, "restartPolcy"),
+    wrong_type: (schemas.manifests_fit_their_schemas, "containerPort"),
+    removed_api: (schemas.manifests_fit_their_schemas, "has no PodDisruptionBudget of policy/v1beta1"),
+    no_limits: (hardening.resources_are_bounded, "no limit of memory"),
+    no_probe: (hardening.containers_have_probes, "no readinessProbe"),
+    root: (hardening.nobody_is_root, "may run as root"),
+    latest: (hardening.images_stand_still, "can change under its name"),
+    bad_quantity: (hardening.resources_are_bounded, "'768MiB' is not a quantity"),
+    dangling_autoscaler: (references.targets_exist, "there is no Deployment plumb-line"),
+    lost_selector: (references.services_reach_pods, "its selector finds the pods of [], not of one"),
+    wrong_target_port: (references.services_reach_pods, "has no port 8080"),
     # and those that only this house can make
-    unknown_kind: "has no Thing of example.com/v1",
-    greedy_selector: "'Deployment plumbline-redis'], not of one",
-    fixed_replicas: "replicas are fixed",
-    idle_budget: "its selector finds no pods",
-    closed_port: "has no port web",
-    lost_monitor: "has no port metrics",
-    missing_config: "there is no ConfigMap plumbline-settings",
-    unmounted_volume: "mounted [",
-    unknown_setting: "PLUMBLINE_WORKER is no setting",
-    refused_setting: "PLUMBLINE_DRAIN_SECONDS: Input should be a valid number",
-    unknown_path: "the service has no /health",
-    unknown_metric: "there is no metric plumbline_queue_depth",
-    unrecorded_series: "nothing gives plumbline_request_total",
-    plan_without_stable: "not a rollout plan",
-    plan_of_another_name: "has no key rollout.json",
-    plan_as_single_file: "no folder is mounted at /etc/plumbline/rollout",
-    short_grace: "is killed after 30 s",
-    many_workers: "do not fit into 768 MiB",
+    unknown_kind: (schemas.manifests_fit_their_schemas, "has no Thing of example.com/v1"),
+    greedy_selector: (references.services_reach_pods, "'Deployment plumbline-redis'], not of one"),
+    fixed_replicas: (references.targets_exist, "replicas are fixed"),
+    idle_budget: (references.targets_exist, "its selector finds no pods"),
+    closed_port: (references.network_policies_name_pods_and_ports, "has no port web"),
+    lost_monitor: (references.monitors_find_services, "has no port metrics"),
+    missing_config: (references.configuration_exists, "there is no ConfigMap plumbline-settings"),
+    unmounted_volume: (references.mounts_are_volumes, "mounted ["),
+    unknown_setting: (agreements.settings_are_known, "PLUMBLINE_WORKER is no setting"),
+    refused_setting: (agreements.settings_are_known, "PLUMBLINE_DRAIN_SECONDS: Input should be a valid number"),
+    unknown_path: (agreements.probed_paths_exist, "the service has no /health"),
+    unknown_metric: (agreements.metrics_exist, "there is no metric plumbline_queue_depth"),
+    unrecorded_series: (agreements.metrics_exist, "nothing gives plumbline_request_total"),
+    plan_without_stable: (agreements.plans_are_plans, "not a rollout plan"),
+    plan_of_another_name: (agreements.plans_are_plans, "has no key rollout.json"),
+    plan_as_single_file: (agreements.plans_are_plans, "no folder is mounted at /etc/plumbline/rollout"),
+    short_grace: (agreements.there_is_time_to_end, "is killed after 30 s"),
+    many_workers: (agreements.there_is_room, "do not fit into 768 MiB"),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: str(mistake.__name__))
-def test_a_planted_mistake_is_found(mistake: Mistake) -> None:
+def test_a_planted_mistake_is_found_by_its_check(mistake: Mistake) -> None:
     manifests = rendered("production")
     mistake(manifests)
-    found = findings(manifests)
-    assert [sentence for sentence in found if MISTAKES[mistake] in sentence] != [], found
+    check, said = MISTAKES[mistake]
+    found = list(check(manifests))
+    assert [sentence for sentence in found if said in sentence] != [], found
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: str(mistake.__name__))
+def test_no_check_breaks_on_a_mistake_of_another(mistake: Mistake) -> None:
+    manifests = rendered("production")
+    mistake(manifests)
+    for check in (*references.CHECKS, *hardening.CHECKS, *agreements.CHECKS):
+        assert all(isinstance(sentence, str) for sentence in check(manifests))
