@@ -90,6 +90,7 @@ prometheus-rule: $(VENV)/dev.stamp  ## write the PrometheusRule of deploy/kubern
 
 check-kubernetes: $(VENV)/dev.stamp  ## every check of the Kubernetes manifests, with checkov; your own: OVERLAY=folder
 	@$(BIN)/python -m deploy.checks $(OVERLAY)
+	@$(BIN)/python -m pytest tests/unit/deploy/test_policy.py
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import bentoml
 import httpx
 import prometheus_client
+from bentoml._internal.monitoring.api import _MONITOR_INSTANCES
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
@@ -168,6 +169,7 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
         finally:
             running.close()
     finally:
+        _MONITOR_INSTANCES.clear()  # BentoML gives the first monitor of a name again, whatever its options
         del sys.modules["service"]
         if known is not None:
             sys.modules["service"] = known

@@ -34,7 +34,7 @@ from serving.settings import PREFIX, Settings
 
 MIB = float(1 << 20)
 ARBITER_MIB = 200.0
-"""BentoML's parent process, which only watches the workers: 193 MiB were measured (docs/benchmarks)."""
+"""BentoML's parent process, which only watches the workers: 196 MiB were measured (docs/benchmarks)."""
 
 OTHER_STATE_MIB = 64.0
 """Counts, evidence and BentoML's own files beside the prediction log; far more than was seen."""
