@@ -8,8 +8,8 @@ import kubernetes_validate
 
 from deploy.checks.manifests import Manifest, title
 
-VERSION = "1.33"
-"""Of Kubernetes: what the manifests are written for. Newer ones take them too, as long as they serve these APIs."""
+OLDEST, NEWEST = "1.27", "1.37"
+"""Versions of Kubernetes that take these manifests; both ends are asked."""
 
 CUSTOM = frozenset({("monitoring.coreos.com/v1", "ServiceMonitor"), ("monitoring.coreos.com/v1", "PrometheusRule")})
 """Kinds of the Prometheus operator, of which Kubernetes has no schema. Any other kind without a schema is a mistake."""
@@ -18,12 +18,16 @@ CUSTOM = frozenset({("monitoring.coreos.com/v1", "ServiceMonitor"), ("monitoring
 def manifests_fit_their_schemas(manifests: list[Manifest]) -> Iterator[str]:
     """Strict: a field that the schema does not know is a mistake, and so is a kind that it does not know."""
     for manifest in manifests:
-        if (manifest["apiVersion"], manifest["kind"]) in CUSTOM:
-            continue
-        try:
-            kubernetes_validate.validate(manifest, VERSION, strict=True)
-        except kubernetes_validate.ValidationError as error:
-            place = ".".join(str(step) for step in error.path)
-            yield f"{title(manifest)}: {place}: {error.message}"
-        except kubernetes_validate.SchemaNotFoundError:
-            yield f"{title(manifest)}: Kubernetes {VERSION} has no {manifest['kind']} of {manifest['apiVersion']}"
+        if (manifest["apiVersion"], manifest["kind"]) not in CUSTOM:
+            for version in (OLDEST, NEWEST):
+                yield from _misfits(manifest, version)
+
+
+def _misfits(manifest: Manifest, version: str) -> Iterator[str]:
+    try:
+        kubernetes_validate.validate(manifest, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        place = ".".join(str(step) for step in error.path)
+        yield f"{title(manifest)}: {place}: {error.message} (Kubernetes {version})"
+    except kubernetes_validate.SchemaNotFoundError:
+        yield f"{title(manifest)}: Kubernetes {version} has no {manifest['kind']} of {manifest['apiVersion']}"

@@ -91,6 +91,20 @@ def test_the_docs_make_every_secret_that_is_read() -> None:
     assert _secrets_read("production") - made == set()
 
 
+def _key_is_optional(overlay: str) -> bool:
+    (service,) = [each.spec for each in containers(rendered(overlay)) if each.spec["name"] == "plumbline"]
+    (source,) = [each["valueFrom"] for each in service["env"] if each["name"] == "PLUMBLINE_PREDICTION_ID_KEY"]
+    return bool(source["secretKeyRef"].get("optional", False))
+
+
+def test_replicas_cannot_start_without_the_key_that_all_share_but_a_single_one_can() -> None:
+    assert {overlay: _key_is_optional(overlay) for overlay in OVERLAYS} == {
+        "gpu": False,
+        "local": True,
+        "production": False,
+    }
+
+
 def test_no_secret_is_among_the_manifests() -> None:
     assert [each for overlay in OVERLAYS for each in rendered(overlay) if each["kind"] == "Secret"] == []
 
