@@ -95,6 +95,15 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
 	$(RESOLVE) --universal requirements/load.in -o requirements/load.txt
+	$(RESOLVE) requirements/check-kubernetes.in -o requirements/check-kubernetes.txt
+
+.PHONY: prometheus-rule check-kubernetes
+prometheus-rule: $(VENV)/dev.stamp  ## write the PrometheusRule of deploy/kubernetes from monitoring/prometheus
+	@$(BIN)/python -m deploy.prometheus_rule
+
+check-kubernetes: $(VENV)/dev.stamp  ## every check of the Kubernetes manifests, with checkov; your own: OVERLAY=folder
+	@$(BIN)/python -m deploy.checks $(OVERLAY)
+	@$(BIN)/python -m pytest tests/unit/deploy/test_policy.py
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page
