@@ -75,7 +75,7 @@ def _operation(before: Schema, now: Schema | None, released: Schema, document: S
 
 def _credentials(operation: Schema, document: Schema) -> list[Schema]:
     """Of which one is enough; {} is none at all."""
-    asked: list[Schema] = operation.get("security", document.get("security", []))
+    asked: list[Schema] = operation["security"] if "security" in operation else document.get("security", [])
     return asked or [{}]
 
 
