@@ -1,7 +1,8 @@
 """`python -m deploy.image`: an image of the Bento, with docker, podman or buildah, whichever is there.
 
 `bentoml containerize` installs the locked packages and copies the model versions in; deploy/container/Containerfile
-then keeps what serves. The image is `<name>:<version>` as the Bento is.
+then keeps what serves. The image is `<name>:<version>` as the Bento is, and also `<bento>:local`, which the manifests for
+one's own machine name.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def make(backend: str = "", name: str = "", options: Sequence[str] = (), models:
     for option in [*_of_format(backend), *options]:
         containerize += ["--opt", option]
     _run(containerize)
-    _run([*_build(backend), *_arguments(built, rough), "--tag", image, str(CONTEXT)])
+    tags = ["--tag", image, "--tag", f"{bento_name}:local"]
+    _run([*_build(backend), *_arguments(built, rough), *tags, str(CONTEXT)])
     return Image(image, backend, _size(backend, image), built)
 
 
