@@ -1,8 +1,8 @@
 """`python -m deploy.image`: an image of the Bento, with docker, podman or buildah, whichever is there.
 
 `bentoml containerize` installs the locked packages and copies the model versions in; deploy/container/Containerfile
-then keeps what serves. The image is `<name>:<version>` as the Bento is, and also `<bento>:local`, which the manifests for
-one's own machine name.
+then keeps what serves. The image is `<name>:<version>` as the Bento is, and also `<bento>:local`, which the manifests
+for one's own machine name.
 """
 
 from __future__ import annotations

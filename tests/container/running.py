@@ -20,11 +20,11 @@ CPUS = 1
 READY_SECONDS = 60
 PLAN_FOLDER = "/etc/plumbline"
 HARD = (
-    *("--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp:rw,size=128m,mode=1777"),
+    *("--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp:rw,size=16m,mode=1777"),
     *("--cap-drop=all", "--security-opt=no-new-privileges", "--pids-limit=128"),
     *(f"--memory={MEMORY_MB}m", f"--memory-swap={MEMORY_MB}m", f"--cpus={CPUS}"),
 )
-"""Limits: read-only but for /tmp, no capabilities, 768 MB in all and one processor."""
+"""Limits: read-only but for /tmp and the image's volume, no capabilities, 768 MB in all and one processor."""
 
 
 @dataclass
