@@ -155,5 +155,6 @@ def requirements(path: Path) -> dict[str, set[str]]:
         if "==" in line:
             name = line.split()[0].split(";")[0]
             found.setdefault(name, set())
-        found.setdefault(name, set()).update(re.findall(r"sha256:[0-9a-f]{64}", line))
+        if name:
+            found[name].update(re.findall(r"sha256:[0-9a-f]{64}", line))
     return found
