@@ -13,6 +13,7 @@ from tests.container.engine import Engine
 
 SUITE = "bookworm"
 PACKAGES = ("ca-certificates", "python3", "python3-pip")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 """What slim images leave out too."""
 
@@ -32,7 +33,7 @@ def ensure(engine: Engine, image: str) -> None:
     for mark in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         mark.unlink()  # BentoML installs uv with pip, as in the official images
     subprocess.run(["tar", "--create", f"--file={archive}", f"--directory={root}", "."], check=True)
-    engine.run("import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin", str(archive), image, seconds=300)
+    engine.run("import", "--change", f"ENV PATH={PATH}", str(archive), image, seconds=300)
     archive.unlink()
     shutil.rmtree(root)
 

@@ -40,14 +40,16 @@ print(json.dumps([file for file in files if file.startswith(sys.argv[1] + "/") a
 
 @dataclass(frozen=True)
 class Store:
-    """A BENTOML_HOME with two versions of the model, and a plan that names both."""
+    """A BENTOML_HOME with two versions of the model, and elsewhere a plan that names both."""
 
     home: Path
+    plan: Path
     versions: tuple[str, str]
 
     def build(self, **variables: str) -> tuple[Path, str]:
         """Build the Bento; gives its folder and the content digest that was printed."""
-        environment = {**os.environ, "BENTOML_HOME": str(self.home), **variables}
+        given = {"BENTOML_HOME": str(self.home), "PLUMBLINE_ROLLOUT_PLAN": str(self.plan)}
+        environment = {**os.environ, **given, **variables}
         command = [sys.executable, "-m", "deploy.bento"]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -61,19 +63,24 @@ def store(home: Path, published: str, bundle_directory: Path, tmp_path_factory: 
     own = tmp_path_factory.mktemp("bento")
     shutil.copytree(home / "models", own / "models")
     second = another_version(bundle_directory, own / "models" / "house_prices")
-    plan = own / "plumbline" / "house_prices" / "rollout.json"
-    plan.parent.mkdir(parents=True)
+    plan = tmp_path_factory.mktemp("plan") / "rollout.json"
     plan.write_text(
         f'{{"format": 1, "model": "house_prices", "generation": 1, "salt": "s", "stable": "{published}",'
         f' "canary": {{"version": "{second}", "weight": 0.1}}}}'
     )
-    return Store(own, (published, second))
+    return Store(own, plan, (published, second))
 
 
 @pytest.fixture(scope="module")
-def bento(store: Store) -> Path:
+def first(store: Store) -> tuple[Path, str]:
+    """A built Bento's folder and content digest."""
+    return store.build(PYTHONHASHSEED="1", TZ="UTC")
+
+
+@pytest.fixture(scope="module")
+def bento(first: tuple[Path, str]) -> Path:
     """A built Bento's folder."""
-    return store.build()[0]
+    return first[0]
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +90,9 @@ def serving(bento: Path, store: Store, tmp_path_factory: pytest.TempPathFactory)
         yield running
 
 
-def test_building_twice_gives_the_same_content(store: Store, bento: Path, tmp_path: Path) -> None:
-    first = store.build(PYTHONHASHSEED="1", TZ="UTC")[1]
-    second = store.build(PYTHONHASHSEED="2", TZ="Asia/Tokyo", TMPDIR=str(tmp_path), PLUMBLINE_WORKERS="7")[1]
-    assert first == second
+def test_building_again_gives_the_same_content(store: Store, first: tuple[Path, str], tmp_path: Path) -> None:
+    again = store.build(PYTHONHASHSEED="2", TZ="Asia/Tokyo", TMPDIR=str(tmp_path), PLUMBLINE_WORKERS="7")
+    assert again == first
 
 
 def test_it_holds_the_rooms_that_serve_and_nothing_else(bento: Path) -> None:
@@ -132,10 +138,16 @@ def test_its_code_needs_nothing_of_the_checkout(bento: Path) -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_it_serves_prices_and_the_dashboard(serving: Served, row: dict[str, Any], published: str) -> None:
+def test_without_a_plan_it_serves_the_first_pinned_version(
+    serving: Served, row: dict[str, Any], published: str
+) -> None:
     with serving.client() as client:
         answer = client.post("/predict", json={"features": row})
-        assert (answer.status_code, answer.json()["version"]) == (200, published)
+    assert (answer.status_code, answer.json()["version"]) == (200, published)
+
+
+def test_it_serves_the_dashboard_with_all_its_parts(serving: Served) -> None:
+    with serving.client() as client:
         page = client.get("/dashboard")
         assert page.status_code == 200
         parts = re.findall(r'(?:src|href)="(/?dashboard/[^"]+)"', page.text)
