@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ FORWARDED = (
 """How this machine reaches packages; passed on to the steps of a build, and in no final image."""
 
 CERTIFICATES = "/etc/ssl/certs"
+SYSTEMD = Path("/run/systemd/system")
 
 
 class Engine:
@@ -77,11 +79,26 @@ def missing(programs: Sequence[str]) -> list[str]:
     return [program for program in programs if shutil.which(program) is None]
 
 
+def once() -> list[str]:
+    """Options of `podman run` for this machine: podman runs health checks by systemd, and fails where that is not."""
+    return [] if SYSTEMD.exists() else ["--no-healthcheck"]
+
+
 def _settings(folder: Path) -> str:
-    """containers.conf: what a machine without systemd needs, and nothing else."""
-    lines = ["[engine]", 'events_logger = "file"', f'tmp_dir = "{folder / "tmp"}"']
-    if not Path("/run/systemd/system").exists():
+    """containers.conf: what a machine without systemd or without the right to raise limits needs, and nothing else."""
+    limits = [f'"{name}={soft}:{hard}"' for name, (soft, hard) in _own_limits().items()]
+    lines = ["[containers]", f"default_ulimits = [{', '.join(limits)}]"]
+    lines += ["[engine]", 'events_logger = "file"', f'tmp_dir = "{folder / "tmp"}"']
+    if not SYSTEMD.exists():
         lines.append('cgroup_manager = "cgroupfs"')
     if shutil.which("runc"):
         lines.append('runtime = "runc"')
     return "\n".join([*lines, ""])
+
+
+def _own_limits() -> dict[str, tuple[int, ...]]:
+    """podman would raise these, which even root may not do everywhere; and it lowers its own to the number of ids."""
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    most = int(Path("/proc/sys/kernel/pid_max").read_text())
+    found = {name: resource.getrlimit(number) for name, number in limits.items()}
+    return {name: tuple(most if value < 0 else min(value, most) for value in pair) for name, pair in found.items()}

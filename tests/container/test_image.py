@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.container.conftest import Shipped, figures
-from tests.container.engine import Engine
+from tests.container.engine import Engine, once
 
 pytestmark = pytest.mark.timeout(2400)  # the first test waits for the base image and the installation
 
@@ -26,7 +26,7 @@ def config(engine: Engine, shipped: Shipped) -> dict[str, Any]:
 
 def inside(engine: Engine, image: str, script: str) -> str:
     """The output of a shell script, run in the image as its user."""
-    return engine.run("run", "--rm", "--network=none", "--entrypoint=/bin/sh", image, "-c", script)
+    return engine.run("run", "--rm", "--network=none", *once(), "--entrypoint=/bin/sh", image, "-c", script)
 
 
 def test_it_is_small(config: dict[str, Any]) -> None:
