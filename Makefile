@@ -77,6 +77,18 @@ flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph int
 replay: $(VENV)/dev.stamp  ## four years of sales through the real service, and which alarm rang when (about 8 minutes)
 	@$(BIN)/python -m benchmarks.replay
 
+.PHONY: bento image test-container
+bento: $(VENV)/train.stamp  ## build the Bento of this commit with the versions that the plan names (options: BENTO=--files)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m deploy.bento $(BENTO)
+
+image: $(VENV)/train.stamp  ## build the Bento's image with docker, podman or buildah (options: IMAGE="--name NAME")
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m deploy.image $(IMAGE)
+
+test-container: $(VENV)/dev.stamp  ## build and run the image within its limits; root, podman, debootstrap (about 5 minutes)
+	@TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
+
 LOG    ?= prediction_log
 OUTPUT ?= report.html
 report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
