@@ -30,9 +30,8 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
 
     refusals = (*BODY_ERRORS, errors.NotReady, errors.Internal)
     text = "Report what became of predictions"
-    return [
-        Endpoint("POST", "/outcomes", text, "outcomes", outcomes, OutcomesRequest, OutcomesResponse, refusals),
-    ]
+    asked = ("POST", "/outcomes", text, "outcomes", outcomes, OutcomesRequest, OutcomesResponse, refusals)
+    return [Endpoint(*asked, audience="clients")]
 
 
 def monitoring_endpoints(monitors: Monitors) -> list[Endpoint]:

@@ -156,6 +156,8 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
     loggers = [logging.getLogger(name) for name in ("", *logging.Logger.manager.loggerDict)]
     before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
     known = sys.modules.pop("service", None)
+    monitors = dict(_MONITOR_INSTANCES)
+    _MONITOR_INSTANCES.clear()  # BentoML would give this service the prediction log of the one before it
     with patch.dict("os.environ", settings):
         running = InProcess(importlib.import_module("service").HousePrices, platform)
     try:
@@ -173,6 +175,8 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
         del sys.modules["service"]
         if known is not None:
             sys.modules["service"] = known
+        _MONITOR_INSTANCES.clear()
+        _MONITOR_INSTANCES.update(monitors)
         for logger, level, propagate, handlers in before:
             logger.propagate, logger.handlers = propagate, handlers
             logger.setLevel(level)

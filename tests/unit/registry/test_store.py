@@ -32,9 +32,9 @@ def publish(bundle_directory: Path) -> Iterator[Publish]:
     files = {name: (bundle_directory / name).read_bytes() for name in names}
     stated = Manifest.model_validate_json((bundle_directory / MANIFEST).read_bytes())
 
-    def publish_one(number: int = 0, model: str = MODEL) -> tuple[str, bool]:
+    def publish_one(number: int = 0, model: str = MODEL, key: bytes | None = None) -> tuple[str, bool]:
         metrics = {**stated.metrics, "model": {**stated.metrics["model"], "number": float(number)}}
-        return store.publish(stated.model_copy(update={"model": model, "metrics": metrics}), files)
+        return store.publish(stated.model_copy(update={"model": model, "metrics": metrics}), files, key)
 
     yield publish_one
     for version in store.versions(MODEL):
