@@ -27,10 +27,11 @@ from monitoring.log_options import LogOptions
 from monitoring.metrics import INTERNAL, TABLE
 from monitoring.metrics import PREFIX as METRICS
 from registry.plan import NO_PLAN, Plan, sentence
+from registry.secret_files import SUFFIX
 from serving.drain import Drain
 from serving.endpoints import probe_endpoints
 from serving.monitoring_endpoints import monitoring_endpoints
-from serving.settings import PREFIX, Settings
+from serving.settings import PREFIX, SECRETS, Settings
 
 MIB = float(1 << 20)
 ARBITER_MIB = 200.0
@@ -38,6 +39,10 @@ ARBITER_MIB = 200.0
 
 OTHER_STATE_MIB = 64.0
 """Counts, evidence and BentoML's own files beside the prediction log; far more than was seen."""
+
+
+STAND_IN = {name: "x" * 64 for name in SECRETS if name != "cache_url"}
+"""Values of the secrets, which manifests never say; some settings ask that one is there."""
 
 
 def service_containers(manifests: list[Manifest]) -> Iterator[Container]:
@@ -54,7 +59,7 @@ def settings_of(manifests: list[Manifest], container: Container) -> Settings | N
         name.removeprefix(PREFIX).lower(): text for name, text in given.items() if text and name.startswith(PREFIX)
     }
     try:
-        return Settings.model_validate(plain)
+        return Settings.model_validate({**STAND_IN, **plain})
     except ValidationError:
         return None
 
@@ -62,9 +67,10 @@ def settings_of(manifests: list[Manifest], container: Container) -> Settings | N
 def settings_are_known(manifests: list[Manifest]) -> Iterator[str]:
     """Every PLUMBLINE_ variable is a setting, and its value one that the service takes."""
     known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    files = {f"{PREFIX}{name.upper()}{SUFFIX}" for name in SECRETS}
     for container in service_containers(manifests):
         for variable, text in environment(manifests, container.spec).items():
-            if variable.startswith(PREFIX) and variable not in known:
+            if variable.startswith(PREFIX) and variable not in known and variable not in files:
                 yield f"{container}: {variable} is no setting (docs/settings.md)"
             elif variable in known and text is not None:
                 yield from (f"{container}: {said}" for said in _refused(variable, known[variable], text))
@@ -72,7 +78,7 @@ def settings_are_known(manifests: list[Manifest]) -> Iterator[str]:
 
 def _refused(variable: str, name: str, text: str) -> Iterator[str]:
     try:
-        Settings.model_validate({name: text})
+        Settings.model_validate({**STAND_IN, name: text})
     except ValidationError as error:
         yield from (f"{variable}: {detail['msg']}" for detail in error.errors() if name in detail["loc"])
 
