@@ -42,7 +42,7 @@ class FieldError(TypedDict):
     """One broken rule of one field. The refused value itself is never repeated."""
 
     row: NotRequired[Annotated[int, Field(description="Which row of a request for many, counted from 0")]]
-    field: Annotated[str, Field(description="Name of the field", examples=["living_area_sqft"])]
+    field: Annotated[str, Field(description="Name of the field", examples=["a_feature"])]
     rule: Annotated[str, Field(description="The rule; programs read it", examples=["greater_than_equal"])]
     message: Annotated[str, Field(description="The rule in words")]
     limit: Annotated[Any, Field(description="The limit that was broken; null where the rule has none", examples=[100])]

@@ -17,7 +17,7 @@ _MORE_OF_PROBLEM: dict[type[PlumblineError], Schema] = {
     InvalidInput: {
         "errors": [
             {
-                "field": "living_area_sqft",
+                "field": "a_feature",
                 "rule": "greater_than_equal",
                 "message": "Input should be greater than or equal to 100",
                 "limit": 100,

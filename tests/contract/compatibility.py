@@ -61,8 +61,8 @@ def _operation(before: Schema, now: Schema | None, released: Schema, document: S
         return
     if before.get("operationId") != now.get("operationId"):
         yield f"operationId {before.get('operationId')} has another name, so a method of generated clients has"
-    if now.get("security", document.get("security")) != before.get("security", released.get("security")):
-        yield "it asks for other credentials"
+    if any(one not in _credentials(now, document) for one in _credentials(before, released)):
+        yield "credentials that sufficed do not suffice any more"
     if before.get("parameters") != now.get("parameters"):
         yield "its parameters changed, and nothing here can judge them"
     yield from _request(Side(before, released), Side(now, document))
@@ -71,6 +71,12 @@ def _operation(before: Schema, now: Schema | None, released: Schema, document: S
             yield f"status {status} is gone"
         else:
             yield from _answer(status, Side(answer, released), Side(now["responses"][status], document))
+
+
+def _credentials(operation: Schema, document: Schema) -> list[Schema]:
+    """Of which one is enough; {} is none at all."""
+    asked: list[Schema] = operation["security"] if "security" in operation else document.get("security", [])
+    return asked or [{}]
 
 
 def _request(before: Side, now: Side) -> Iterator[str]:

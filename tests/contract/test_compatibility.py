@@ -134,6 +134,7 @@ BREAKS: dict[str, Change] = {
 
 ADDITIONS: dict[str, Change] = {
     "a new path": lambda d: d["paths"].update({"/new": {"get": {"responses": {}}}}),
+    "a token may be sent": lambda d: post(d).update(security=[{}, {"bearer": []}]),
     "a new status": lambda d: post(d)["responses"].update({"504": {"description": ""}}),
     "a new optional field": lambda d: ask(d)["properties"].update(new={"type": "string"}),
     "a field is not needed any more": lambda d: ask(d)["required"].remove("size"),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from tests.e2e.test_shutdown import Load
+from tests.ending import Load
 from tests.load.clients import (
     Clients,
     bodies,
