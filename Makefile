@@ -13,6 +13,8 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help serve train test check format lock clean bench flame replay calibrate report metrics-docs grafana
 .PHONY: proof-swap proof-drift proof-outcomes
+.PHONY: openapi openapi-released proof-contract
+.PHONY: audit sbom licences
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +42,16 @@ format: $(VENV)/dev.stamp  ## format the code and mend what ruff can mend
 
 grafana: $(VENV)/dev.stamp  ## write monitoring/grafana/plumbline.json, the dashboard to import into Grafana
 	@$(BIN)/python -m monitoring.grafana.build
+
+openapi: $(VENV)/dev.stamp  ## write docs/openapi.json from the code, and say whether API_VERSION fits the change
+	@$(BIN)/python -m tests.openapi_file
+
+openapi-released: $(VENV)/dev.stamp  ## make the present API the one that later changes must not break (at a release)
+	@$(BIN)/python -m tests.openapi_file --released
+
+CASES ?= 10000
+proof-contract: $(VENV)/dev.stamp  ## CASES (10,000) requests that schemathesis makes of the OpenAPI document (about 10 minutes)
+	@SCHEMATHESIS_CASES=$(CASES) $(BIN)/python -m pytest -s tests/contract/test_schemathesis.py
 
 proof-swap: $(VENV)/dev.stamp  ## 100 swaps under load, 20 of them to broken versions (about 5 minutes)
 	@$(BIN)/python -m training --if-missing
@@ -94,9 +106,45 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(RESOLVE) --universal requirements/bench.in -c requirements/serve.txt -o requirements/bench.txt
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
+	$(RESOLVE) --universal requirements/load.in -o requirements/load.txt
+	$(RESOLVE) requirements/check-kubernetes.in -o requirements/check-kubernetes.txt
+
+.PHONY: prometheus-rule check-kubernetes
+prometheus-rule: $(VENV)/dev.stamp  ## write the PrometheusRule of deploy/kubernetes from monitoring/prometheus
+	@$(BIN)/python -m deploy.prometheus_rule
+
+check-kubernetes: $(VENV)/dev.stamp  ## every check of the Kubernetes manifests, with checkov; your own: OVERLAY=folder
+	@$(BIN)/python -m deploy.checks $(OVERLAY)
+	@$(BIN)/python -m pytest tests/unit/deploy/test_policy.py
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page
+
+.PHONY: load soak faults
+load: $(VENV)/dev.stamp  ## 200 users of all kinds for two minutes; exit code by the objectives (LOAD=--users=50)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load $(LOAD)
+
+soak: $(VENV)/dev.stamp  ## what grows with the requests, and whether within bounds (10 minutes; SOAK=--minutes=60)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load.soak $(SOAK)
+
+faults: $(VENV)/dev.stamp  ## killed workers, full disks, a million paths ... with figures (about 8 minutes; FAULTS=--only=disk)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m tests.load.faults $(FAULTS)
+
+AUDIT := .cache/audit
+audit:  ## known vulnerabilities of the locked packages, from PyPI (before a release; needs the network)
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) \
+		&& $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
+
+SBOM ?= sbom.cdx.json
+sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL
+	@$(BIN)/python -m release.sbom $(SBOM) --model $(MODEL):latest
+
+licences: $(VENV)/dev.stamp  ## write docs/licences.md from the installed packages
+	@$(BIN)/python -m release.licences
 
 clean:  ## remove the virtual environment and caches (never the model store)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -34,7 +34,7 @@ class SeenIds:
     """Which ids were met. Safe to use from several threads and processes; opens the file anew for every batch.
 
     Args:
-        path: the file, made when first needed. If it cannot be, ids are kept in this worker's memory.
+        path: the file, made when first needed. While it cannot be opened, ids are kept in this worker's memory.
         buckets: a power of two; workers that share a file must agree.
     """
 
@@ -49,8 +49,12 @@ class SeenIds:
         """Remember ids of 8 bytes each; for each, in order, whether it was new."""
         if not ids:
             return []
-        with self._table() as table:
-            return [self._add(table, name) for name in ids]
+        with self._tables() as tables:
+            return [self._is_new(tables, name) for name in ids]
+
+    def _is_new(self, tables: Sequence[mmap.mmap], name: bytes) -> bool:
+        found = [self._add(table, name) for table in tables]  # to each, whatever the others say
+        return all(found)
 
     def _add(self, table: mmap.mmap, name: bytes) -> bool:
         number = int.from_bytes(name, "little")
@@ -61,19 +65,17 @@ class SeenIds:
         return True
 
     @contextmanager
-    def _table(self) -> Iterator[mmap.mmap]:
+    def _tables(self) -> Iterator[list[mmap.mmap]]:
+        """The file's, and this worker's own if there was a time without the file."""
         with self._lock:
-            if self._own is not None:
-                yield self._own
-                return
             try:
                 handle = self._opened()
             except OSError as error:
-                yield self._in_memory(error)
+                yield [self._in_memory(error)]
                 return
             try:
                 with mmap.mmap(handle, self._size) as table:
-                    yield table
+                    yield [table] if self._own is None else [table, self._own]
             finally:
                 os.close(handle)  # opens the lock too
 
@@ -98,10 +100,11 @@ class SeenIds:
         os.pwrite(handle, self._header, 0)
 
     def _in_memory(self, error: OSError) -> mmap.mmap:
-        logger.warning(
-            "outcomes that were met cannot be kept at %s: %s; each worker knows only its own",
-            self._path,
-            error.strerror,
-        )
-        self._own = mmap.mmap(-1, self._size)
+        if self._own is None:
+            logger.warning(
+                "outcomes that were met cannot be kept at %s: %s; each worker knows only its own",
+                self._path,
+                error.strerror,
+            )
+            self._own = mmap.mmap(-1, self._size)
         return self._own

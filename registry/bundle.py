@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from monitoring.profile import Profile
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import TrainingRanges
-from registry import pipeline_file
+from registry import booster_file, pipeline_file, signatures
 from registry.errors import BundleCorrupt, BundleForeignType, GoldenMismatch, SchemaMismatch
 from registry.manifest import IntervalPart, Manifest, ScalePart, Target
 from registry.pipeline_file import Pipeline
@@ -24,7 +24,7 @@ from schemas.features import Features
 
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.skops"
-BOOSTER = "booster.ubj"
+BOOSTER = booster_file.FILE
 GOLDEN = "golden.json"
 RANGES = "ranges.json"
 PROFILE = "profile.json"
@@ -191,24 +191,35 @@ def version_name(manifest: bytes, day: str) -> str:
     return f"{day}-{digest(manifest)[:DIGEST_LENGTH]}"
 
 
-def load(version: str, directory: Path, definition: ModelDefinition) -> Bundle:
-    """Read, verify and load one bundle. Nothing of it is used before its digest is checked.
+def load(version: str, directory: Path, definition: ModelDefinition, keys: Sequence[bytes] = ()) -> Bundle:
+    """Read, verify and load one bundle. Nothing of it is used before digest and, with `keys`, signature are right.
 
     Raises:
+        BundleUnsigned: none of the keys has signed it.
         BundleCorrupt: a file is missing, was added, changed, or cannot be read.
         SchemaMismatch: the bundle belongs to another schema or model.
         BundleForeignType: the pipeline holds a type outside the allow-list.
     """
     files = _read(version, directory)
+    signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
     described = _described(version, files, definition)
     pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
-    manifest, booster = described.manifest, _booster(version, files[BOOSTER])
+    manifest, booster = described.manifest, booster_file.load(version, files[BOOSTER])
     return Bundle(**vars(described), model=ModelVersion(pipeline, booster, manifest.target, manifest.interval))
 
 
-def describe(version: str, directory: Path, definition: ModelDefinition) -> Description:
+def describe(version: str, directory: Path, definition: ModelDefinition, keys: Sequence[bytes] = ()) -> Description:
     """Read and verify all of a bundle but its model, which may be too large for this process. Raises as `load`."""
-    return _described(version, _read(version, directory, without=MODEL_FILES), definition, MODEL_FILES)
+    files = _read(version, directory, without=MODEL_FILES)
+    signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
+    return _described(version, files, definition, MODEL_FILES)
+
+
+def whole_manifest(version: str, directory: Path) -> bytes:
+    """The manifest of a bundle whose files are all as it says. Raises BundleCorrupt."""
+    files = _read(version, directory)
+    _check_digests(version, files, _manifest(version, files).files)
+    return files[MANIFEST]
 
 
 def _described(
@@ -231,7 +242,7 @@ def _described(
 
 
 def _read(version: str, directory: Path, without: Collection[str] = ()) -> dict[str, bytes]:
-    left_out = {"model.yaml", *without}  # model.yaml is BentoML's own label; nothing in it is used to predict
+    left_out = {"model.yaml", signatures.FILE, *without}  # BentoML's own label is not used to predict
     try:
         return {path.name: path.read_bytes() for path in directory.iterdir() if path.name not in left_out}
     except OSError as error:
@@ -286,14 +297,3 @@ def _pipeline(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
         raise
     except Exception as error:  # skops raises what the bytes make it raise
         raise BundleCorrupt(f"version {version}: {PIPELINE} cannot be loaded: {error}") from error
-
-
-def _booster(version: str, data: bytes) -> xgboost.Booster:
-    if not (data.startswith(b"{") and data.endswith(b"}")):  # XGBoost ends the process on an empty or cut file
-        raise BundleCorrupt(f"version {version}: {BOOSTER} is not a whole UBJSON document")
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(data))
-    except Exception as error:  # XGBoost raises what the bytes make it raise
-        raise BundleCorrupt(f"version {version}: {BOOSTER} cannot be loaded: {error}") from error
-    return booster

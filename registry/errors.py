@@ -4,6 +4,7 @@ RegistryError
   NoVersion           the store holds no such version
   BundleRefused       a version that must not serve
     BundleCorrupt     a file is missing, added or changed
+    BundleUnsigned    not signed by a key that is trusted here
     BundleForeignType the pipeline holds a type outside the allow-list
     SchemaMismatch    made for another schema than the code has
     GoldenMismatch    the model does not repeat its own golden answers
@@ -44,6 +45,12 @@ class BundleCorrupt(BundleRefused):
     """A file of the bundle is missing, was added, or differs from its digest."""
 
     reason = "corrupt"
+
+
+class BundleUnsigned(BundleRefused):
+    """Signatures are asked for, and the bundle has none by a trusted key; nothing of it was loaded."""
+
+    reason = "unsigned"
 
 
 class BundleForeignType(BundleRefused):

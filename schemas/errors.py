@@ -27,12 +27,13 @@ PlumblineError
 from __future__ import annotations
 
 from typing import (
+    Annotated,
     Any,
     ClassVar,
     NotRequired,  # pydantic asks for these before Python 3.12
 )
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 
@@ -40,25 +41,25 @@ from typing_extensions import TypedDict
 class FieldError(TypedDict):
     """One broken rule of one field. The refused value itself is never repeated."""
 
-    row: NotRequired[int]
-    field: str
-    rule: str
-    message: str
-    limit: Any
+    row: NotRequired[Annotated[int, Field(description="Which row of a request for many, counted from 0")]]
+    field: Annotated[str, Field(description="Name of the field", examples=["a_feature"])]
+    rule: Annotated[str, Field(description="The rule; programs read it", examples=["greater_than_equal"])]
+    message: Annotated[str, Field(description="The rule in words")]
+    limit: Annotated[Any, Field(description="The limit that was broken; null where the rule has none", examples=[100])]
 
 
 @with_config(ConfigDict(title="Problem"))
 class Problem(TypedDict):
     """RFC 9457 problem details. `code` is stable: programs read it; `detail` is for people."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: NotRequired[list[FieldError]]
-    live_versions: NotRequired[list[str]]
+    type: Annotated[str, Field(description="A URN that ends in the code")]
+    title: Annotated[str, Field(description="What kind of problem it is; the same for every problem of a code")]
+    status: Annotated[int, Field(description="The HTTP status")]
+    detail: Annotated[str, Field(description="What happened and what to do, for people")]
+    code: Annotated[str, Field(description="Stable; programs read it. Later versions may have more codes")]
+    request_id: Annotated[str, Field(description="Finds this request in the log; also the header X-Request-ID")]
+    errors: NotRequired[Annotated[list[FieldError], Field(description="Of `validation`: at most 100 broken fields")]]
+    live_versions: NotRequired[Annotated[list[str], Field(description="Of `unknown_version`: those that are live")]]
 
 
 class PlumblineError(Exception):

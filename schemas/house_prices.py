@@ -80,7 +80,7 @@ class HouseFeatures(Features):
     valuation_date: date = Field(
         ge=date(2010, 1, 1),
         le=date(2017, 12, 31),
-        description="Day for which the price is asked; the model knows sales of 2010 to 2016",
+        description="Day for which the price is asked, 2010-01-01 to 2017-12-31; the model knows sales of 2010 to 2016",
         examples=["2016-12-15"],
     )
 

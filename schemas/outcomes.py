@@ -22,7 +22,10 @@ class OutcomeReport(_Request):
     """What became of one prediction."""
 
     prediction_id: str = Field(
-        min_length=1, max_length=MAX_ID_LENGTH, description="The `prediction_id` of the answer, unchanged"
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        description="The `prediction_id` of the answer, unchanged",
+        examples=["AeyKvT0a9cLx2mBq7WnRkZ5uYdPj1fHs8gE3oQiV6tCwNbXrMlSyDpFhKzJaGeUv"],
     )
     actual: float = Field(
         allow_inf_nan=False, description="What it really was, in the unit of the prediction", examples=[512_000.0]

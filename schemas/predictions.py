@@ -11,20 +11,14 @@ from schemas.features import Features
 Row = TypeVar("Row", bound=Features)
 
 VersionName = Annotated[
-    str,
+    Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] | None,
     Field(
-        min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_.-]+$",
-        description="A live model version; leave out to let the rollout plan choose",
-        examples=["20160930-0d4f1c2ab9e3"],
+        description="A live model version; leave out to let the rollout plan choose", examples=["20160930-0d4f1c2ab9e3"]
     ),
 ]
 RoutingKey = Annotated[
-    str,
+    Annotated[str, Field(min_length=1, max_length=256)] | None,
     Field(
-        min_length=1,
-        max_length=256,
         description="The same key always gets the same variant; leave out to use the row itself",
         examples=["customer-4711"],
     ),
@@ -41,23 +35,23 @@ class PredictRequest(_Request, Generic[Row]):
     """One row to predict."""
 
     features: Row
-    version: VersionName | None = None
-    routing_key: RoutingKey | None = None
+    version: VersionName = None
+    routing_key: RoutingKey = None
 
 
 class BatchOptions(_Request):
     """What a request for many rows says beside them."""
 
-    version: VersionName | None = None
-    routing_key: RoutingKey | None = None
+    version: VersionName = None
+    routing_key: RoutingKey = None
 
 
 class PredictBatchRequest(_Request, Generic[Row]):
     """Many rows to predict, all by the same version."""
 
     rows: list[Row] = Field(min_length=1, description="Rows to predict, in the order of the answer")
-    version: VersionName | None = None
-    routing_key: RoutingKey | None = None
+    version: VersionName = None
+    routing_key: RoutingKey = None
 
 
 class Interval(BaseModel):
@@ -97,6 +91,16 @@ class BatchPrediction(BaseModel):
     predictions: list[Prediction]
 
 
+def one_request(rows: type[Features]) -> type[BaseModel]:
+    """The request for one row of one model, with a name that reads well in generated clients.
+
+    Args:
+        rows: the model's feature class.
+    """
+    base: Any = PredictRequest
+    return create_model("PredictRequest", __base__=base[rows], __doc__=PredictRequest.__doc__)
+
+
 def batch_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
     """The batch request of one model, with its stated limit of rows.
 
@@ -107,7 +111,8 @@ def batch_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
     base: Any = PredictBatchRequest
     limited = Field(min_length=1, max_length=max_rows, description="Rows to predict, in the order of the answer")
     fields: dict[str, Any] = {"rows": (list[rows], limited)}  # type: ignore[valid-type]
-    return create_model(f"PredictBatchRequest_{rows.__name__}", __base__=base[rows], **fields)
+    doc = PredictBatchRequest.__doc__
+    return create_model("PredictBatchRequest", __base__=base[rows], __doc__=doc, **fields)
 
 
 def columns_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
@@ -126,7 +131,7 @@ def columns_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
         **{name: _column_field(schema, required, max_rows) for name, schema, required in _columns(rows)},
     )
     return create_model(
-        f"PredictColumnsRequest_{rows.__name__}",
+        "PredictColumnsRequest",
         __base__=BatchOptions,
         __doc__="Many rows to predict as columns, all by the same version.",
         columns=(columns, Field(description="Rows to predict, column by column")),
@@ -136,7 +141,7 @@ def columns_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
 def either_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
     """The batch request in both forms, for the OpenAPI document."""
     forms: Any = batch_request(rows, max_rows) | columns_request(rows, max_rows)
-    return create_model(f"PredictManyRequest_{rows.__name__}", __base__=_OneOf[forms])
+    return create_model("PredictManyRequest", __base__=_OneOf[forms])
 
 
 Forms = TypeVar("Forms")

@@ -18,10 +18,11 @@ from registry.errors import (
     PlanUnwritable,
     RegistryError,
 )
-from registry.plan import NO_PLAN, Canary, Plan
+from registry.plan import NO_PLAN, Canary, Name, Plan
 from registry.plan_file import PlanFile
 from registry.rollout import default_plan
 from schemas.errors import Conflict, Forbidden, InvalidInput, PlumblineError, Unauthorised
+from schemas.predictions import Variant
 from serving.live_models import LiveModels
 
 
@@ -29,7 +30,7 @@ class LiveVersionInfo(BaseModel):
     """One live version of this worker."""
 
     version: str
-    variant: str = Field(description="stable, canary or shadow")
+    variant: Variant
     weight: float = Field(description="Share of the routing keys that it answers")
     loaded_at: float = Field(description="Unix time")
     calibrated_until: str = Field(description="Last day whose truth the version knows")
@@ -52,10 +53,12 @@ class PlanChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    stable: str
-    canary: Canary | None = None
-    shadows: list[str] = []
-    generation: int | None = Field(default=None, description="The generation that this replaces")
+    stable: Name = Field(description="The version that answers", examples=["20160930-0d4f1c2ab9e3"])
+    canary: Canary | None = Field(default=None, description="A version on trial, if any")
+    shadows: list[Name] = Field(
+        default=[], description="Versions that predict and are monitored, and answer only requests that name them"
+    )
+    generation: int | None = Field(default=None, ge=NO_PLAN, description="The generation that this replaces")
 
 
 class Rollback(BaseModel):
@@ -63,7 +66,7 @@ class Rollback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    generation: int | None = Field(default=None, description="The generation to write again")
+    generation: int | None = Field(default=None, gt=NO_PLAN, description="The generation to write again")
 
 
 class Admin:

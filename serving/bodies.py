@@ -1,10 +1,10 @@
-"""Reads a request's body within its limits of size, type and time."""
+"""Reads a request's body within its limits of size, type and time, and bounds what all bodies take together."""
 
 from __future__ import annotations
 
 import asyncio
 
-from schemas.errors import SlowBody, TooLarge, UnsupportedMediaType
+from schemas.errors import Overloaded, SlowBody, TooLarge, UnsupportedMediaType
 from serving.asgi import Receive, Scope, header
 
 
@@ -12,13 +12,52 @@ class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody waits for an answer."""
 
 
-async def read_json(scope: Scope, receive: Receive, max_bytes: int, timeout_seconds: float) -> bytes:
-    """The whole body.
+class Room:
+    """What the bodies of a worker take: those on their way, and those being answered. For one event loop.
+
+    Args:
+        most: bytes. Whatever it is, a body finds room while there is no other.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+
+
+class Place:
+    """What one body takes of the room; leave it when the request is answered."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self._own = room, 0
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            Overloaded: others hold too much.
+        """
+        room = self._room
+        if room.held > self._own and room.held + size > room.most:
+            raise Overloaded(
+                f"Bodies of {room.held} bytes are being read already; try again.",
+                headers={"Retry-After": "1", "Connection": "close"},  # the rest of the body is not read
+            )
+        room.held += size
+        self._own += size
+
+    def leave(self) -> None:
+        """Hold nothing any more."""
+        self._room.held -= self._own
+        self._own = 0
+
+
+async def read_json(scope: Scope, receive: Receive, max_bytes: int, timeout_seconds: float, place: Place) -> bytes:
+    """The whole body; `place` holds it.
 
     Raises:
         UnsupportedMediaType: a content type other than JSON.
         TooLarge: more than `max_bytes`, announced or sent.
         SlowBody: it did not arrive in time.
+        Overloaded: other bodies leave no room for it.
         ClientGone: the client left.
     """
     media_type = header(scope, b"content-type").split(b";")[0].strip().lower()
@@ -28,10 +67,10 @@ async def read_json(scope: Scope, receive: Receive, max_bytes: int, timeout_seco
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     if _is_complete(receive):
-        return await _read(receive, max_bytes)  # a timeout costs more than validating a row
+        return await _read(receive, max_bytes, place)  # a timeout costs more than validating a row
     try:
         async with asyncio.timeout(timeout_seconds):
-            return await _read(receive, max_bytes)
+            return await _read(receive, max_bytes, place)
     except TimeoutError:
         raise SlowBody(
             f"The body did not arrive within {timeout_seconds:g} seconds.", headers={"Connection": "close"}
@@ -43,7 +82,7 @@ def _is_complete(receive: Receive) -> bool:
     return getattr(getattr(receive, "__self__", None), "more_body", True) is False
 
 
-async def _read(receive: Receive, max_bytes: int) -> bytes:
+async def _read(receive: Receive, max_bytes: int, place: Place) -> bytes:
     parts, size = list[bytes](), 0  # joined once: adding part after part would copy a large body over and over
     while True:
         message = await receive()
@@ -54,6 +93,7 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
         size += len(part)
         if size > max_bytes:
             raise _too_large(max_bytes)
+        place.take(len(part))
         if not message.get("more_body", False):
             return part if len(parts) == 1 else b"".join(parts)
 

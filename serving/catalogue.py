@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from registry import store
 from registry.bundle import Description, ModelDefinition
@@ -17,16 +18,24 @@ class Catalogue:
 
     Args:
         definition: which model.
+        keys: one of them must have signed a version; without any, it needs no signature.
     """
 
-    def __init__(self, definition: ModelDefinition) -> None:
+    def __init__(self, definition: ModelDefinition, keys: Sequence[bytes] = ()) -> None:
+        self._keys = keys
         self._definition, self._lock = definition, threading.Lock()
         self._refused: set[str] = set()
         self.versions: dict[str, Description] = {}
 
     def refresh(self) -> dict[str, Description]:
-        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread."""
+        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
         with self._lock:
+            if store.folders(self._definition.name) <= self.versions.keys() | self._refused:
+                return self.versions
             for name in store.versions(self._definition.name):
                 if name not in self.versions and name not in self._refused:
                     self._read(name)
@@ -34,7 +43,7 @@ class Catalogue:
 
     def _read(self, name: str) -> None:
         try:
-            described = store.describe_version(self._definition, name)
+            described = store.describe_version(self._definition, name, self._keys)
         except RegistryError as error:  # said once; who wants it live hears the reason again
             self._refused.add(name)
             logger.warning("a version in the store cannot be read", extra={"version": name, "reason": str(error)})

@@ -1,9 +1,10 @@
 """One HTTP connection, below the front door: what uvicorn's own class leaves unbounded gets its bounds here.
 
 uvicorn with httptools waits for ever for the rest of a request's head, takes a head of any length, keeps an answer for
-ever that its client does not read, and says in plain text what it cannot parse. Offers to switch the protocol are
-declined as RFC 9110 has it, by going on without: httptools drops the body of such a request, and Java's HTTP client
-makes the offer with each one. Ordinary requests take serving/short_way.py's way around ASGI.
+ever that its client does not read, waits for ever for the rest of a body that was answered early, takes trailers for
+headers, and says in plain text what it cannot parse. Offers to switch the protocol are declined as RFC 9110 has it, by
+going on without: httptools drops the body of such a request, and Java's HTTP client makes the offer with each one.
+Ordinary requests take serving/short_way.py's way around ASGI.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ class Connection(HttpToolsProtocol):
 
     _data = b""
     _head_is_open = True
+    _body_is_open = False  # a head is complete, its body is not
+    _got_on = False  # what was parsed last ended a head or had a part of a body
     _running: RequestResponseCycle | None = None
     _head_bytes = 0
+    _framing_bytes = 0  # since a body's last part: what stands between chunks, and trailers
     _head_timer: asyncio.TimerHandle | None = None
+    _rest_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,6 +69,8 @@ class Connection(HttpToolsProtocol):
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        if self._body_is_open:
+            self._body_goes_on(len(data))
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -71,13 +78,38 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its head is complete."""
+        """Its head is complete.
+
+        Raises:
+            ValueError: it is ambiguous; the parser gives up then.
+        """
         self._head_is_open = False
+        _refuse_ambiguous(self.parser.get_http_version(), [name for name, _ in self.headers])
+        self.scope["headers"] = list(self.headers)  # trailers, which come after the body, are not to be among them
         super().on_headers_complete()
+        self._body_is_open = self._got_on = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        self._got_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Its body is complete."""
+        self._body_is_open = False
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered."""
+        super().on_response_complete()
+        self._await_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, its timers too."""
-        for timer in (self._head_timer, self._reader_timer):
+        for timer in (self._head_timer, self._rest_timer, self._reader_timer):
             if timer is not None:
                 timer.cancel()
         if self._running is not None:  # uvicorn tells the last of pipelined requests only, and this one would write
@@ -122,8 +154,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, kept, rest))
 
     def _begins_with_large_head(self, data: bytes) -> bool:
-        in_body = self.cycle is not None and self.cycle.more_body
-        return not in_body and data.find(_HEAD_END, 0, MAX_HEAD_BYTES) < 0
+        return not self._body_is_open and data.find(_HEAD_END, 0, MAX_HEAD_BYTES) < 0
 
     def _head_goes_on(self, size: int) -> None:
         if self._head_timer is None:
@@ -133,6 +164,18 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_head()
 
+    def _body_goes_on(self, size: int) -> None:
+        """Bound what a body's length does not: the parser keeps trailers, however long."""
+        self._framing_bytes = 0 if self._got_on else self._framing_bytes + size
+        self._got_on = False
+        if self._framing_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def _await_rest(self) -> None:
+        """A request was answered before its body was complete: the rest must come in time, to be passed over."""
+        if self._body_is_open and self.cycle.response_complete and self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(self.timeout_seconds, self._close_at_once)
+
     def _refuse_head(self) -> None:
         logger.info("refused", extra={"status": HeadTooLarge.status, "code": HeadTooLarge.code})
         self._refuse(HeadTooLarge(f"Request line and headers are longer than {MAX_HEAD_BYTES} bytes."))
@@ -140,6 +183,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: PlumblineError) -> None:
         """Answer below ASGI, and close."""
         cycle = self.cycle if self.cycle is not None and not self.cycle.response_complete else None
+        if cycle is None and self._body_is_open and self.cycle is not None:
+            self.transport.close()  # the request has its answer: a proxy would take a second one for another request's
+            return
         if cycle is not None and not cycle.more_body:
             cycle.keep_alive = False  # a whole request came before what is wrong: it is answered, then the end comes
             return
@@ -154,6 +200,19 @@ class Connection(HttpToolsProtocol):
         """A client that is this slow is not answered: it could not be in the middle of anything."""
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _refuse_ambiguous(version: str, names: list[bytes]) -> None:
+    """What the parser lets through, and a proxy before us may read otherwise (RFC 9112, sections 2.3, 3.2 and 6.1).
+
+    Raises:
+        ValueError: such a head.
+    """
+    if version == "1.1":
+        if names.count(b"host") != 1:
+            raise ValueError("not one Host")
+    elif version != "1.0" or b"transfer-encoding" in names:
+        raise ValueError("chunks in HTTP/1.0, or another version")
 
 
 def _raw(error: PlumblineError) -> bytes:

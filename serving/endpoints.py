@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -14,8 +16,9 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, PredictRequest, either_request
+from schemas.predictions import BatchPrediction, Prediction, either_request, one_request
 from serving import pages, problems
+from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
 from serving.bulk_bodies import BulkBodies
@@ -29,11 +32,12 @@ LARGE_BYTES = 64 * 1024
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
+    errors.Overloaded,
 )
 PREDICT_ERRORS: tuple[type[PlumblineError], ...] = (
     *BODY_ERRORS,
     *(errors.UnknownVersion, errors.TooManyRequests, errors.PreprocessingFailed, errors.InferenceFailed),
-    *(errors.Internal, errors.NotReady, errors.Overloaded, errors.TimedOut),
+    *(errors.Internal, errors.NotReady, errors.TimedOut),
 )
 CHANGE_ERRORS: tuple[type[PlumblineError], ...] = (
     *(*BODY_ERRORS, errors.Unauthorised, errors.Forbidden, errors.Conflict, errors.Internal),
@@ -50,7 +54,8 @@ class Endpoint:
         request: model of the JSON body, or None.
         response: model of the JSON answer, or None for another media type.
         refusals: every error that it can answer with.
-        bearer: whether it asks for a bearer token.
+        bearer: whether it asks for the admin token, whoever the audience is.
+        audience: for whom it is; the front door asks for the key that they need.
         listed: whether the OpenAPI document has it; files of a page are not for clients.
     """
 
@@ -64,6 +69,7 @@ class Endpoint:
     refusals: tuple[type[PlumblineError], ...] = ()
     bearer: bool = False
     listed: bool = True
+    audience: Audience = "inside"
 
     @property
     def takes_body(self) -> bool:
@@ -71,10 +77,15 @@ class Endpoint:
         return self.request is not None
 
     @property
+    def all_refusals(self) -> list[type[PlumblineError]]:
+        """What it and the front door can answer with instead of it."""
+        guards = [] if self.audience == "all" else [errors.Unauthorised]
+        return list(dict.fromkeys([*self.refusals, *guards, errors.MethodNotAllowed]))
+
+    @property
     def outcomes(self) -> list[tuple[str, str]]:
         """Its path with every code that an answer can have."""
-        refusals: list[type[PlumblineError]] = [*self.refusals, errors.MethodNotAllowed]
-        return [(self.path, OK), *((self.path, error.code) for error in refusals)]
+        return [(self.path, OK), *((self.path, error.code) for error in self.all_refusals)]
 
 
 class Status(BaseModel):
@@ -85,8 +96,8 @@ class Status(BaseModel):
 
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
-    one: Any = PredictRequest[rows]  # type: ignore[valid-type]
-    bodies = BulkBodies(rows, max_rows)
+    one, bodies = one_request(rows), BulkBodies(rows, max_rows)
+    reading = asyncio.Semaphore(1)  # a parser takes many times a body's memory, and the interpreter: no two at once
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
@@ -99,7 +110,8 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
 
     async def predict_batch(http: Request) -> Reply:
         started = perf_counter()
-        bulk = await aside(len(http.body) > LARGE_BYTES, bodies.read, http.body)
+        async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
+            bulk = await aside(large, bodies.read, http.body)
         validated = perf_counter()
         answer = await predictor.predict_matrix(*bulk)
         written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)
@@ -107,10 +119,11 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         return Reply(200, [JSON], written)
 
     group, many = "predictions", either_request(rows, max_rows)
+    endpoint = partial(Endpoint, tag=group, refusals=PREDICT_ERRORS, audience="clients")
     return [
-        Endpoint("POST", "/predict", "Predict one row", group, predict, one, Prediction, PREDICT_ERRORS),
-        Endpoint(
-            "POST", "/predict_batch", "Predict many rows", group, predict_batch, many, BatchPrediction, PREDICT_ERRORS
+        endpoint("POST", "/predict", "Predict one row", handle=predict, request=one, response=Prediction),
+        endpoint(
+            "POST", "/predict_batch", "Predict many rows", handle=predict_batch, request=many, response=BatchPrediction
         ),
     ]
 
@@ -131,14 +144,13 @@ def probe_endpoints(live: LiveModels, drain: Drain) -> list[Endpoint]:
         live.now()
         return _json(Status(status="started"))
 
-    group, waiting = "probes", (errors.NotReady,)
+    probe = partial(Endpoint, "GET", tag="probes", response=Status, audience="all")
+    waiting = (errors.NotReady,)
     return [
-        Endpoint("GET", "/livez", "Whether the process runs", group, alive, None, Status),
-        Endpoint("GET", "/healthz", "Whether the process runs (the same as /livez)", group, alive, None, Status),
-        Endpoint(
-            "GET", "/readyz", "Whether a version is live and the worker stays", group, ready, None, Status, waiting
-        ),
-        Endpoint("GET", "/startupz", "Whether the first version was loaded", group, started, None, Status, waiting),
+        probe("/livez", "Whether the process runs", handle=alive),
+        probe("/healthz", "Whether the process runs (the same as /livez)", handle=alive),
+        probe("/readyz", "Whether a version is live and the worker stays", handle=ready, refusals=waiting),
+        probe("/startupz", "Whether the first version was loaded", handle=started, refusals=waiting),
     ]
 
 

@@ -21,15 +21,17 @@ from schemas.errors import (
     UnsupportedMediaType,
 )
 from serving import logs, pages, problems
+from serving.access import Access, Audience
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
-from serving.bodies import ClientGone, read_json
+from serving.bodies import ClientGone, Place, Room, read_json
+from serving.cors import Cors
 from serving.drain import Drain, with_close
 from serving.endpoints import Endpoint
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PLATFORM_PATHS = frozenset({"/schema.json", *pages.ASSETS})
+PLATFORM_PATHS: dict[str, Audience] = {"/schema.json": "clients", **dict.fromkeys(pages.ASSETS, "inside")}
 """What BentoML answers itself. Its metrics keep a label for every path it is asked for: a scan must not reach it."""
 
 Told = Callable[[str, PlumblineError | None], None]
@@ -52,11 +54,16 @@ class FrontDoor:
     def __init__(
         self, endpoints: Sequence[Endpoint], platform: App, settings: Settings, drain: Drain, told: Told
     ) -> None:
-        self.endpoints, self.settings, self.drain, self._told = endpoints, settings, drain, told
+        self.access, self.settings, self.drain, self._told = Access(settings), settings, drain, told
+        self.endpoints = [endpoint for endpoint in endpoints if not self.access.is_closed(endpoint.audience)]
         self._routes: dict[str, dict[str, Endpoint]] = {}
-        for endpoint in endpoints:
+        for endpoint in self.endpoints:
             self._routes.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        self._passed_on = {path for path, audience in PLATFORM_PATHS.items() if not self.access.is_closed(audience)}
+        for_pages = {endpoint.path for endpoint in self.endpoints if endpoint.audience == "clients"}
+        self.cors = Cors(settings.cors_origins, {path: self._routes[path] for path in for_pages})
         self._platform = platform
+        self._room = Room(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -67,12 +74,15 @@ class FrontDoor:
         token = logs.request_id.set(request_id)
         if self.drain.draining:
             send = with_close(send)
+        preflight = None
         try:
             methods = self._routes.get(scope["path"])
-            if methods is None and scope["path"] in PLATFORM_PATHS:
+            if self.cors.allows(scope):
+                send, preflight = self.cors.shown(scope, send), self.cors.preflight(scope)
+            if methods is None and scope["path"] in self._passed_on:
                 await self._pass_on(scope, receive, send, request_id)
             else:
-                reply = await self._reply(methods, scope, receive, request_id)
+                reply = preflight or await self._reply(methods, scope, receive, request_id)
                 await send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
         except ClientGone:
             logger.info("client left before its body was complete", extra={"path": scope["path"]})
@@ -82,15 +92,18 @@ class FrontDoor:
     async def _reply(
         self, methods: dict[str, Endpoint] | None, scope: Scope, receive: Receive, request_id: str
     ) -> Reply:
+        place, limits = Place(self._room), self.settings
         try:
             endpoint = _endpoint(methods, scope["method"])
+            self.access.check(endpoint.audience, header(scope, b"authorization"))
             body = b""
             if endpoint.takes_body:
-                limits = self.settings
-                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds)
-        except PlumblineError as error:
+                body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds, place)
+            return await self.answer(endpoint, Request(scope, body), request_id)
+        except PlumblineError as error:  # `answer` raises none
             return self._refuse(error, scope["path"] if methods else "other", request_id)
-        return await self.answer(endpoint, Request(scope, body), request_id)
+        finally:
+            place.leave()
 
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
@@ -112,11 +125,13 @@ class FrontDoor:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         outgoing = _Reshaped(send, request_id)
         try:
+            self.access.check(PLATFORM_PATHS[scope["path"]], header(scope, b"authorization"))
             await self._platform(scope, receive, outgoing)
         except Exception as error:
             if outgoing.started:
                 raise
-            await send_reply(send, self._refuse(_unexpected(error), "other", request_id), request_id)
+            refusal = error if isinstance(error, PlumblineError) else _unexpected(error)
+            await send_reply(send, self._refuse(refusal, "other", request_id), request_id)
 
 
 class _Reshaped:

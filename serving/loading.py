@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
@@ -19,6 +20,7 @@ from serving.bulk_answers import Origin
 from serving.cache import RowKeys
 from serving.observed import Observed
 from serving.runner import Runner, RunnerLimits, SubmitsRows
+from serving.secret_lists import secret_parts
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,11 +37,13 @@ class Demands:
         slowest_row_seconds: most time for one row, in the middle of WARM_UP_CALLS.
         memory_bytes: most resident memory of this process with the version loaded; 0 for no limit.
         limits: what bounds the version's runner.
+        bundle_keys: one of them must have signed the version; without any, it needs no signature.
     """
 
     slowest_row_seconds: float
     memory_bytes: int
     limits: RunnerLimits
+    bundle_keys: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class LiveVersion:
 def demands_of(settings: Settings) -> Demands:
     """What the settings ask of every version."""
     limits = RunnerLimits(settings.max_batch_rows, settings.max_waiting_rows, settings.request_timeout_seconds)
-    return Demands(settings.slowest_row_ms / 1000, settings.memory_limit_mb << 20, limits)
+    keys = secret_parts(settings.bundle_keys)
+    return Demands(settings.slowest_row_ms / 1000, settings.memory_limit_mb << 20, limits, keys)
 
 
 def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:
@@ -77,7 +82,7 @@ def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVer
 
     Raises:
         NoVersion: the store holds no such version.
-        BundleRefused: it is corrupt, foreign, of another schema, gives other answers, is too slow or too large.
+        BundleRefused: it is unsigned, corrupt, foreign, of another schema, gives other answers, is slow or large.
     """
     bundle = prove(definition, version, demands)
     return live_version(bundle, Runner(computer_of(definition, bundle), demands.limits))
@@ -85,7 +90,7 @@ def load(definition: ModelDefinition, version: str, demands: Demands) -> LiveVer
 
 def prove(definition: ModelDefinition, version: str, demands: Demands) -> Bundle:
     """Load a version's model and let it prove itself. Raises what `load` raises."""
-    bundle = store.open_version(definition, version)
+    bundle = store.open_version(definition, version, demands.bundle_keys)
     bundle.replay_golden(definition.rows)
     _check_speed(bundle, _one_row(definition, bundle), demands.slowest_row_seconds)
     _check_memory(bundle.version, demands.memory_bytes)

@@ -32,6 +32,7 @@ from serving.dashboard_data import DashboardData
 from serving.live_models import LiveModels
 from serving.observer import Observer, Sums
 from serving.outcome_desk import OutcomeDesk, terms_of
+from serving.secret_lists import secret_parts
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Monitors:
         self, definition: ModelDefinition, live: LiveModels, settings: Settings, sums: Callable[[], Sums]
     ) -> None:
         self._definition, self._model, self._live, self._settings = definition, definition.name, live, settings
-        self._catalogue = Catalogue(definition)
+        self._catalogue = Catalogue(definition, secret_parts(settings.bundle_keys))
         self._outcome_contract = outcome_contract(settings)
         self.clock = clock_of(settings.clock_file)
         self.signing_key = secrets.token_bytes(32)  # of this process, until `start` finds the one that all share
@@ -201,7 +202,13 @@ def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> Pre
     if not settings.prediction_log:
         return None
     personal = [name.strip() for name in settings.personal_fields.split(",") if name.strip()]
-    options = {"directory": home / LOG, "sampling": settings.prediction_log, "personal_fields": tuple(personal)}
+    options = {
+        "directory": home / LOG,
+        "sampling": settings.prediction_log,
+        "personal_fields": tuple(personal),
+        "personal": settings.personal,
+        "hash_key": settings.personal_hash_key,
+    }
     return open_prediction_log(definition.name, definition.rows.columns(), options)
 
 

@@ -17,6 +17,8 @@ from schemas.errors import (
     MalformedJson,
     PlumblineError,
     Problem,
+    TooManyRequests,
+    Unavailable,
     all_errors,
 )
 
@@ -25,6 +27,9 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 MAX_FIELD_ERRORS = 100
 """Field errors listed in one answer; a bulk request may have thousands."""
+
+RETRY_SECONDS = "1"
+"""Retry-After of an answer that says "later" and not when: clients can rely on the header."""
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -41,7 +46,9 @@ def answer(error: PlumblineError, request_id: str) -> tuple[int, Headers, bytes]
         code=error.code,
         request_id=request_id,
     )
-    headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    always = {"retry-after": RETRY_SECONDS} if error.status in (TooManyRequests.status, Unavailable.status) else {}
+    own = {name.lower(): value for name, value in error.headers.items()}
+    headers = [(name.encode(), value.encode()) for name, value in {**always, **own}.items()]
     return (
         error.status,
         [(b"content-type", MEDIA_TYPE.encode()), *headers],

@@ -171,7 +171,7 @@ class RemoteVersions:
 
     async def open(self, definition: ModelDefinition, version: str, demands: Demands) -> LiveVersion:
         """Have a version loaded and proven over there; here it is only described. Raises what `load` raises."""
-        described = await asyncio.to_thread(store.describe_version, definition, version)
+        described = await asyncio.to_thread(store.describe_version, definition, version, demands.bundle_keys)
         refusal = await self._link.held(described.version)
         if refusal:
             raise _refused(*refusal)

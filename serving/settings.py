@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from registry.secret_files import SUFFIX, SecretUnreadable, secret
 from serving.cache_url import CacheUrl, SecretUrl
+from serving.secret_lists import ApiKeys, BundleKeys, Origins
 
 PREFIX = "PLUMBLINE_"
+
+SECRETS = ("bundle_keys", "admin_token", "api_keys", "cache_url", "prediction_id_key", "personal_hash_key")
+"""Settings that may also be the path of a file, in the variable of that name and _FILE."""
 
 
 class Settings(BaseSettings):
@@ -37,10 +43,33 @@ class Settings(BaseSettings):
         description="The rollout plan, such as a mounted ConfigMap's key; unset: "
         "`$BENTOML_HOME/plumbline/<model>/rollout.json`",
     )
+    bundle_keys: BundleKeys | None = Field(
+        default=None,
+        min_length=32,
+        description="Only versions that were signed with one of these keys are served; several, separated by commas. "
+        "Unset: versions need no signature",
+    )
     admin_token: SecretStr | None = Field(
         default=None,
         min_length=16,
         description="Bearer token for changes of the rollout plan over HTTP; unset: no changes",
+    )
+    inside: Literal["open", "token", "closed"] = Field(
+        default="open",
+        description="Who may see metrics, dashboard, live versions, plan and documents of the API: `open`, everybody; "
+        "`token`, who sends the admin token; `closed`, nobody",
+    )
+    api_keys: ApiKeys | None = Field(
+        default=None,
+        min_length=16,
+        description="Keys of clients, one of which predictions and outcomes then ask for, as a bearer token; several, "
+        "separated by commas. Unset: no key is needed",
+    )
+    cors_origins: Origins = Field(
+        default="",
+        max_length=10_000,
+        description="Origins whose web pages may ask for predictions and report outcomes, separated by commas, or "
+        "`*` for all; unset: none (CORS is off)",
     )
     slowest_row_ms: float = Field(
         default=50.0, gt=0, le=10_000, description="A version that takes longer for one row is refused, in milliseconds"
@@ -72,6 +101,13 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, ge=1024, le=1024**3, description="Largest request body, in bytes"
+    )
+    max_held_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024,
+        le=64 * 1024**3,
+        description="Most bytes of request bodies that a worker holds at once; further requests get 503 and "
+        "Retry-After",
     )
     body_timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="Longest wait for a request's whole body"
@@ -141,7 +177,15 @@ class Settings(BaseSettings):
     personal_fields: str = Field(
         default="",
         max_length=10_000,
-        description="Features that the prediction log leaves out, separated by commas",
+        description="Features that the prediction log leaves out or hashes, separated by commas",
+    )
+    personal_hash_key: SecretStr | None = Field(
+        default=None, min_length=16, max_length=64, description="Key of those hashes, in ASCII"
+    )
+    personal: Literal["omit", "hash"] = Field(
+        default="omit",
+        description="What the prediction log does with personal fields: `omit`, leave them out, or `hash`, with "
+        "`PLUMBLINE_PERSONAL_HASH_KEY`, so that equal values can be matched",
     )
     clock_file: Path | None = Field(
         default=None, description="For replays: a file that holds the Unix time; unset: the system's clock"
@@ -150,17 +194,38 @@ class Settings(BaseSettings):
         default="INFO", description="Least severity that is logged; DEBUG logs every request"
     )
 
+    @field_validator("inside")
+    @classmethod
+    def _token_is_there(cls, inside: str, info: ValidationInfo) -> str:
+        if inside == "token" and info.data.get("admin_token", "wrong itself") is None:
+            raise ValueError(f"`token` needs {PREFIX}ADMIN_TOKEN")
+        return inside
+
+    @field_validator("personal")
+    @classmethod
+    def _hash_key_is_there(cls, personal: str, info: ValidationInfo) -> str:
+        if personal == "hash" and info.data.get("personal_hash_key", "wrong itself") is None:
+            raise ValueError(f"`hash` needs {PREFIX}PERSONAL_HASH_KEY")
+        return personal
+
 
 def read_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and secrets also from the files that it names.
 
     Raises:
         SystemExit: a value is wrong; the message names the variable, its limit and the default.
     """
     try:
-        return Settings()
+        return Settings(**_from_files())
+    except SecretUnreadable as error:
+        raise SystemExit(f"{error} docs/settings.md lists every setting.") from None
     except ValidationError as error:
         raise SystemExit("\n".join(_sentence(dict(detail)) for detail in error.errors())) from None
+
+
+def _from_files() -> dict[str, Any]:
+    variables = {name: PREFIX + name.upper() for name in SECRETS}
+    return {name: secret(variable) for name, variable in variables.items() if variable + SUFFIX in os.environ}
 
 
 def _sentence(detail: dict[str, object]) -> str:

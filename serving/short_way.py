@@ -49,8 +49,10 @@ class ShortWay:
         self._endpoints = {
             (endpoint.method.encode(), endpoint.path.encode()): endpoint
             for endpoint in front_door.endpoints
-            if endpoint.takes_body and not endpoint.bearer  # a token is read from the scope
+            if endpoint.takes_body and endpoint.audience == "clients"  # who else needs a token says so in the scope
         }
+        self._access = front_door.access
+        self._unusual = _UNUSUAL | {b"origin"} if front_door.cors.is_on else _UNUSUAL
 
     def asked(self, method: bytes, url: bytes, headers: Headers) -> Asked | None:
         """What is asked for; None if the request must take the long way.
@@ -69,7 +71,9 @@ class ShortWay:
             and length.isdigit()
             and int(length) <= min(MOST_BYTES, self._front_door.settings.max_body_bytes)
             and len(found) == len(headers)
-            and _UNUSUAL.isdisjoint(found)
+            and b"host" in found
+            and self._unusual.isdisjoint(found)
+            and self._access.admits_client(found.get(b"authorization", b""))
         )
         return Asked(endpoint, request_id_of(found.get(b"x-request-id", b""))) if ordinary else None
 
@@ -101,6 +105,8 @@ class ShortConnection(Connection):
             self._asked = None
             self._take_long_way()
             super().on_body(self._body)
+        if self._idle_since is None and self._is_idle():
+            self._await_request()  # it was an empty line, or the rest of a body that was answered early
 
     def on_message_begin(self) -> None:
         """A request begins. What ASGI wants to know of it can wait until it is needed."""
@@ -116,7 +122,7 @@ class ShortConnection(Connection):
         if self._asked is None:
             self._take_long_way()
         else:
-            self._body = b""
+            self._body_is_open, self._got_on, self._body = True, True, b""
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -130,7 +136,7 @@ class ShortConnection(Connection):
         if self._asked is None:
             super().on_message_complete()
             return
-        asked, self._asked = self._asked, None
+        asked, self._asked, self._body_is_open = self._asked, None, False
         self._keep_alive = self.parser.should_keep_alive()
         self._task = self.loop.create_task(self._answer(asked, self._body))
 
@@ -205,9 +211,8 @@ class ShortConnection(Connection):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
+        self._await_request()
+        self._await_rest()
 
     def timeout_keep_alive_handler(self) -> None:
         """Time to look whether the client has been silent for too long."""
@@ -219,6 +224,17 @@ class ShortConnection(Connection):
             self._look_again_in(left)
         else:
             super().timeout_keep_alive_handler()
+
+    def _is_idle(self) -> bool:
+        """Whether nothing of a request has come that has no answer yet."""
+        if self._task is not None or self._head_is_open or self._body_is_open:
+            return False
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+
+    def _await_request(self) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
 
     def _look_again_in(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

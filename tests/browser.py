@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; on Debian: apt-get install chromium")
+from tests.programs import program
 
 Scheme = Literal["light", "dark"]
 WIDE, PHONE = (1440, 900), (390, 844)
@@ -52,9 +48,10 @@ class Looked:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running browser, without a sandbox, for CI runs as root in a container."""
+    """A running browser, without a sandbox, for CI runs as root in a container. Skips the test where there is none."""
+    executable = program("chromium", "chromium")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         try:
             yield browser
         finally:

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import bentoml
 import httpx
 import prometheus_client
+from bentoml._internal.monitoring.api import _MONITOR_INSTANCES
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
@@ -155,6 +156,8 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
     loggers = [logging.getLogger(name) for name in ("", *logging.Logger.manager.loggerDict)]
     before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
     known = sys.modules.pop("service", None)
+    monitors = dict(_MONITOR_INSTANCES)
+    _MONITOR_INSTANCES.clear()  # BentoML would give this service the prediction log of the one before it
     with patch.dict("os.environ", settings):
         running = InProcess(importlib.import_module("service").HousePrices, platform)
     try:
@@ -168,9 +171,12 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
         finally:
             running.close()
     finally:
+        _MONITOR_INSTANCES.clear()  # BentoML gives the first monitor of a name again, whatever its options
         del sys.modules["service"]
         if known is not None:
             sys.modules["service"] = known
+        _MONITOR_INSTANCES.clear()
+        _MONITOR_INSTANCES.update(monitors)
         for logger, level, propagate, handlers in before:
             logger.propagate, logger.handlers = propagate, handlers
             logger.setLevel(level)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
@@ -41,6 +42,14 @@ class Served:
     def client(self) -> httpx.Client:
         """A client with keep-alive; close it."""
         return httpx.Client(base_url=self.url, timeout=20)
+
+    def workers(self) -> list[psutil.Process]:
+        """Its worker processes, whether they are ready or not."""
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it ended meanwhile
+                found += [child] if "_bentoml_impl.worker.service" in " ".join(child.cmdline()) else []
+        return found
 
 
 def free_port() -> int:

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from monitoring.calibration import ContractUnsupported
 from registry import store
+from registry.secret_files import SecretUnreadable
+from registry.signatures import BadKey, signing_key
 from training.dataset import UnusableData
 from training.fetch import DataUnavailable
 from training.recipe import Recipe
@@ -18,7 +20,7 @@ from training.run import run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: the data cannot be had or used."""
+    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: no data or signing key to use."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--recipe", default="training.house_prices", help="module that holds RECIPE")
     parser.add_argument("--until", type=date.fromisoformat, help="use only records before this day (YYYY-MM-DD)")
@@ -30,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.if_missing and store.versions(recipe.definition.name):
         return 0
     try:
+        signing_key()  # a wrong one is told now, and not after the training
         outcome = run(recipe, console, options.until, not options.no_publish)
-    except (DataUnavailable, UnusableData) as error:
+    except (DataUnavailable, UnusableData, BadKey, SecretUnreadable) as error:
         console.print(f"[bold red]Cannot train:[/] {error}")
         return 2
     except ContractUnsupported as error:

@@ -16,6 +16,7 @@ from registry.bundle import Answers, Bundle, ModelVersion
 from registry.errors import PlanError, RegistryError
 from registry.manifest import DataPart, Manifest
 from registry.rollout import ensure_plan
+from registry.signatures import signing_key
 from training import baselines, fetch, package, report
 from training.dataset import Dataset, Split, split_by_time, validate
 from training.evaluate import Figures, figures, interval_figures, outcome_reference, slice_figures
@@ -105,7 +106,7 @@ def _publish(console: Console, manifest: Manifest, files: dict[str, bytes]) -> s
     """Publish a version, write the first rollout plan if there is none, and say how to roll the version out."""
     model = manifest.model
     before = store.versions(model)
-    version, new = store.publish(manifest, files)
+    version, new = store.publish(manifest, files, signing_key())
     console.print(f"{'Published' if new else 'Already published:'} {model}:{version}")
     try:
         plan = ensure_plan(model, before[0] if before else version)  # what serves without a plan goes on serving

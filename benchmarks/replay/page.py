@@ -59,7 +59,7 @@ def alarm_line(alarm: Alarm) -> str:
 
 def _figure(alarm: Alarm) -> str:
     """What an outcome alarm says, without what to do."""
-    return alarm.text.split(". ")[0].replace("|", "/")
+    return alarm.text.split("It was: ")[-1].split(". ")[0].replace("|", "/")
 
 
 def _page(played: Sequence[Played]) -> str:

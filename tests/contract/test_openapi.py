@@ -10,9 +10,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemas.features import Features
 from schemas.house_prices import HouseFeatures
 from tests.conftest import EXAMPLE
+from tests.contract.compatibility import verdict
 from tests.inprocess import InProcess
+from tests.openapi_file import PRESENT, RELEASED, read, text
 
-PREDICT = {"200", "400", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
+PREDICT = {"200", "400", "401", "404", "405", "408", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,14 @@ def document(door: InProcess) -> dict[str, Any]:
 def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_the_committed_document_is_the_served_one(document: dict[str, Any]) -> None:
+    assert PRESENT.read_text(encoding="utf-8") == text(document), "run `make openapi` and commit docs/openapi.json"
+
+
+def test_clients_of_the_last_release_can_live_with_it(document: dict[str, Any]) -> None:
+    assert verdict(read(RELEASED), document) == []
 
 
 @pytest.mark.parametrize("name", HouseFeatures.names())
@@ -80,3 +90,50 @@ def test_every_documented_get_is_answered(document: dict[str, Any], door: InProc
 def _with(name: str, value: Any) -> dict[str, Any]:
     together = {"latitude": 47.643, "longitude": -122.402, "age_years": 150}
     return {**EXAMPLE, **together, name: value}
+
+
+def test_every_example_of_a_request_is_answered(document: dict[str, Any], door: InProcess) -> None:
+    answered = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            for name, example in content.get("examples", {}).items():
+                answered[name] = door.request(method.upper(), path, json=example["value"]).status_code
+    assert answered == {
+        "PredictRequest": 200,
+        "PredictBatchRequest": 200,
+        "PredictColumnsRequest": 200,
+        "OutcomesRequest": 200,
+        "PlanChange": 403,  # this service has no token
+        "Rollback": 403,
+    }
+
+
+def test_names_and_descriptions_are_for_clients(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert all(name.isalnum() for name in schemas)
+    assert [name for name, schema in schemas.items() if "Args:" in schema.get("description", "")] == []
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert {operation["tags"][0] for operation in operations} == {tag["name"] for tag in document["tags"]}
+    assert all(operation["operationId"].isidentifier() for operation in operations)
+    assert schemas["TrafficPoint"]["properties"]["p99"]["description"] == "Of the whole answer, in seconds"
+
+
+def test_answers_may_grow_and_requests_may_not(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    closed = {name for name, schema in schemas.items() if schema.get("additionalProperties") is False}
+    assert {"PredictRequest", "HouseFeatures", "HouseFeaturesColumns", "OutcomesRequest", "PlanChange"} <= closed
+    assert not {"Prediction", "Snapshot", "VersionSnapshot", "Plan", "Problem"} & closed
+    assert schemas["Plan"]["required"] == list(schemas["Plan"]["properties"])
+
+
+def test_later_says_when(document: dict[str, Any]) -> None:
+    later = {
+        status: response["headers"].keys()
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
+        if status in ("429", "503")
+    }
+    assert later.keys() == {"429", "503"}
+    assert all("Retry-After" in names for names in later.values())

@@ -11,11 +11,9 @@ from playwright.sync_api import Browser
 
 from monitoring.snapshot import HISTORY_POINTS, Snapshot
 from tests import sample_snapshot
-from tests.browser import PHONE, WIDE, Looked, Scheme, chromium, look, needs_chromium
+from tests.browser import PHONE, WIDE, Looked, Scheme, chromium, look
 from tests.dashboard_server import DashboardServer, dashboard
 from tests.sample_snapshot import CANARY, SHADOW, STABLE
-
-pytestmark = needs_chromium
 
 CHARTS = ("traffic", "latency", "pairs", "bias", "coverage", "errors")
 

@@ -120,3 +120,15 @@ def test_without_a_place_ids_are_kept_in_memory_and_it_is_said_once(
     assert all(seen.add(some))
     assert not any(seen.add(some))
     assert caplog.text.count("each worker knows only its own") == 1
+
+
+def test_a_place_that_comes_back_is_used_again_and_nothing_met_meanwhile_is_new(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.touch()  # a file stands in the folder's place
+    here, other = SeenIds(folder / FILE), SeenIds(folder / FILE)
+    first, second, third = names(3)
+    assert here.add([first]) == [True]
+    folder.unlink()
+    assert here.add([first, second]) == [False, True]
+    assert other.add([second, third]) == [False, True]
+    assert here.add([third]) == [False]

@@ -32,9 +32,9 @@ def publish(bundle_directory: Path) -> Iterator[Publish]:
     files = {name: (bundle_directory / name).read_bytes() for name in names}
     stated = Manifest.model_validate_json((bundle_directory / MANIFEST).read_bytes())
 
-    def publish_one(number: int = 0, model: str = MODEL) -> tuple[str, bool]:
+    def publish_one(number: int = 0, model: str = MODEL, key: bytes | None = None) -> tuple[str, bool]:
         metrics = {**stated.metrics, "model": {**stated.metrics["model"], "number": float(number)}}
-        return store.publish(stated.model_copy(update={"model": model, "metrics": metrics}), files)
+        return store.publish(stated.model_copy(update={"model": model, "metrics": metrics}), files, key)
 
     yield publish_one
     for version in store.versions(MODEL):
@@ -47,6 +47,13 @@ def test_what_was_published_opens(publish: Publish, scratch: ModelDefinition) ->
     opened = store.open_version(scratch, version)
     opened.replay_golden(scratch.rows)
     assert opened.version == version
+
+
+def test_the_folders_of_a_model_are_its_versions(publish: Publish) -> None:
+    assert store.folders("none") == set()
+    for number in range(3):
+        publish(number)
+    assert store.folders(MODEL) == set(store.versions(MODEL))
 
 
 def test_publishing_the_same_again_changes_nothing(publish: Publish) -> None:

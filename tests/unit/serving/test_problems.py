@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.errors import InvalidInput, PlumblineError
+from schemas.errors import InvalidInput, Overloaded, PlumblineError, all_errors
 from schemas.house_prices import HouseFeatures
 from schemas.predictions import PredictRequest, batch_request
 from serving import problems
@@ -67,6 +67,18 @@ def test_bentomls_statuses_are_kept(status: int) -> None:
     assert error.status == status
     assert error.detail
     assert error.headers == {"retry-after": "3"}
+
+
+@pytest.mark.parametrize("cls", all_errors(), ids=lambda cls: cls.__name__)
+def test_later_always_says_when(cls: type[PlumblineError]) -> None:
+    _, headers, _ = problems.answer(cls("It did not work."), "id")
+    assert dict(headers).get(b"retry-after") == (b"1" if cls.status in (429, 503) else None)
+
+
+def test_an_error_that_knows_when_keeps_its_own_retry_after() -> None:
+    for name in ("Retry-After", "retry-after"):
+        _, headers, _ = problems.answer(Overloaded("Full.", headers={name: "7"}), "id")
+        assert [value for header, value in headers if header == b"retry-after"] == [b"7"]
 
 
 def _refused(model: Any, body: Row) -> PlumblineError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, get_args
+
 import annotated_types
 import pydantic
 import pytest
 from pydantic.fields import FieldInfo
 
-from serving.settings import PREFIX, Settings, read_settings
+from serving.settings import PREFIX, SECRETS, Settings, read_settings
 from tests.unit.serving.documented import between_markers, table
 
 WRONG = [
@@ -21,11 +24,18 @@ WRONG = [
     ("slowest_row_ms", "0", "greater than 0"),
     ("memory_limit_mb", "-1", "greater than or equal to 0"),
     ("drain_seconds", "601", "less than or equal to 600"),
+    ("bundle_keys", "short", "at least 32"),
     ("admin_token", "short", "at least 16"),
+    ("inside", "token", "needs PLUMBLINE_ADMIN_TOKEN"),
+    ("inside", "outside", "'open', 'token' or 'closed'"),
+    ("api_keys", "short", "at least 16"),
+    ("api_keys", f"{'k' * 16},short", "each key needs at least 16 visible"),
+    ("cors_origins", "https://app.example.org/path", "origins such as"),
     ("max_request_rows", "0", "greater than or equal to 1"),
     ("max_batch_rows", "100001", "less than or equal to 100000"),
     ("max_waiting_rows", "0", "greater than or equal to 1"),
     ("max_body_bytes", "1023", "greater than or equal to 1024"),
+    ("max_held_bytes", "1", "greater than or equal to 1024"),
     ("body_timeout_seconds", "0", "greater than 0"),
     ("body_timeout_seconds", "nan", "less than or equal to 600"),
     ("request_timeout_seconds", "601", "less than or equal to 600"),
@@ -43,6 +53,8 @@ WRONG = [
     ("watch_seconds", "0", "greater than 0"),
     ("prediction_log", "1.1", "less than or equal to 1"),
     ("personal_fields", "x" * 10_001, "at most 10000"),
+    ("personal_hash_key", "short", "at least 16"),
+    ("personal", "hash", "needs PLUMBLINE_PERSONAL_HASH_KEY"),
     ("log_level", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
 ]
 
@@ -78,6 +90,62 @@ def test_a_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as caught:
         read_settings()
     assert "hunter2" not in str(caught.value)
+
+
+SECRET = "a secret of more than 32 characters, such as this"
+
+
+def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in SECRETS:
+        text = "redis://:secret@host:6379/0" if name == "cache_url" else SECRET.replace(" ", "_").replace(",", "")
+        (tmp_path / name).write_text(f"{text}\n")
+        monkeypatch.setenv(f"{PREFIX}{name.upper()}_FILE", str(tmp_path / name))
+        found = getattr(read_settings(), name)
+        assert found.get_secret_value() == text
+        assert text not in repr(found)
+
+
+def test_every_secret_may_stand_in_a_file() -> None:
+    secrets = (pydantic.Secret, pydantic.SecretStr)
+    found = {
+        name
+        for name, field in Settings.model_fields.items()
+        if any(isinstance(part, type) and issubclass(part, secrets) for part in _parts(field.annotation))
+    }
+    assert found == set(SECRETS)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    return [annotation, *(inner for part in get_args(annotation) for inner in _parts(part))]
+
+
+def test_a_secret_both_in_the_environment_and_in_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_ADMIN_TOKEN", SECRET)
+    monkeypatch.setenv("PLUMBLINE_ADMIN_TOKEN_FILE", "/nowhere")
+    with pytest.raises(SystemExit, match="PLUMBLINE_ADMIN_TOKEN: PLUMBLINE_ADMIN_TOKEN_FILE is set as well"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "PLUMBLINE_ADMIN_TOKEN_FILE: the file cannot be read: No such file"),
+        (b"hunter2\xff", "PLUMBLINE_ADMIN_TOKEN_FILE: the file is not text"),
+        (b"hunter2\n", "PLUMBLINE_ADMIN_TOKEN: value should have at least 16"),
+        (b"\n", "PLUMBLINE_ADMIN_TOKEN: value should have at least 16"),
+    ],
+)
+def test_a_secrets_file_that_will_not_do_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("PLUMBLINE_ADMIN_TOKEN_FILE", str(path))
+    with pytest.raises(SystemExit, match=said) as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_setting_is_tried_with_a_wrong_value() -> None:

@@ -16,7 +16,8 @@ from serving.short_way import MOST_BYTES, ShortWay
 
 TYPE = (b"content-type", b"application/json")
 LENGTH = (b"content-length", b"120")
-ORDINARY = [(b"host", b"test"), TYPE, LENGTH]
+HOST = (b"host", b"test")
+ORDINARY = [HOST, TYPE, LENGTH]
 
 
 class Body(BaseModel):
@@ -31,15 +32,20 @@ async def _echo(request: Request) -> Reply:
     return Reply(200, [], request.body)
 
 
-@pytest.fixture
-def door() -> FrontDoor:
+def door_of(settings: Settings) -> FrontDoor:
     """A door with an endpoint of each kind."""
     endpoints = [
-        Endpoint("POST", "/predict", "", "", _echo, Body),
+        Endpoint("POST", "/predict", "", "", _echo, Body, audience="clients"),
         Endpoint("PUT", "/rollout", "", "", _nothing, Body, bearer=True),
         Endpoint("GET", "/livez", "", "", _nothing),
     ]
-    return FrontDoor(endpoints, _nothing, Settings(max_body_bytes=1_000_000), Drain(0), lambda *_: None)
+    return FrontDoor(endpoints, _nothing, settings, Drain(0), lambda *_: None)
+
+
+@pytest.fixture
+def door() -> FrontDoor:
+    """One with large bodies."""
+    return door_of(Settings(max_body_bytes=1_000_000))
 
 
 def test_an_ordinary_request_is_taken(door: FrontDoor) -> None:
@@ -66,18 +72,22 @@ def test_another_target_is_not(door: FrontDoor, method: bytes, url: bytes) -> No
 @pytest.mark.parametrize(
     "headers",
     [
-        [TYPE],
-        [LENGTH],
-        [(b"content-type", b"application/json; charset=utf-8"), LENGTH],
-        [(b"content-type", b"text/plain"), LENGTH],
-        *([TYPE, (b"content-length", length)] for length in (b"", b"-1", b"+1", b"1_0", b"0x1", "\u0661".encode())),
-        [TYPE, (b"content-length", b"%d" % (MOST_BYTES + 1))],
-        [TYPE, (b"content-length", b"1" * 5_000)],
-        [TYPE, LENGTH, LENGTH],
-        [TYPE, LENGTH, (b"transfer-encoding", b"chunked")],
-        [TYPE, LENGTH, (b"content-encoding", b"identity")],
-        [TYPE, LENGTH, (b"expect", b"100-continue")],
-        [TYPE, LENGTH, (b"upgrade", b"h2c")],
+        [HOST, TYPE],
+        [HOST, LENGTH],
+        [TYPE, LENGTH],
+        [HOST, (b"content-type", b"application/json; charset=utf-8"), LENGTH],
+        [HOST, (b"content-type", b"text/plain"), LENGTH],
+        *(
+            [HOST, TYPE, (b"content-length", length)]
+            for length in (b"", b"-1", b"+1", b"1_0", b"0x1", "\u0661".encode())
+        ),
+        [HOST, TYPE, (b"content-length", b"%d" % (MOST_BYTES + 1))],
+        [HOST, TYPE, (b"content-length", b"1" * 5_000)],
+        [HOST, TYPE, LENGTH, LENGTH],
+        [HOST, TYPE, LENGTH, (b"transfer-encoding", b"chunked")],
+        [HOST, TYPE, LENGTH, (b"content-encoding", b"identity")],
+        [HOST, TYPE, LENGTH, (b"expect", b"100-continue")],
+        [HOST, TYPE, LENGTH, (b"upgrade", b"h2c")],
     ],
 )
 def test_unusual_headers_are_not(door: FrontDoor, headers: list[tuple[bytes, bytes]]) -> None:
@@ -87,8 +97,8 @@ def test_unusual_headers_are_not(door: FrontDoor, headers: list[tuple[bytes, byt
 def test_the_body_limit_holds_here_too(door: FrontDoor) -> None:
     door.settings = Settings(max_body_bytes=1024)
     way = ShortWay(door)
-    assert way.asked(b"POST", b"/predict", [TYPE, (b"content-length", b"1024")]) is not None
-    assert way.asked(b"POST", b"/predict", [TYPE, (b"content-length", b"1025")]) is None
+    assert way.asked(b"POST", b"/predict", [HOST, TYPE, (b"content-length", b"1024")]) is not None
+    assert way.asked(b"POST", b"/predict", [HOST, TYPE, (b"content-length", b"1025")]) is None
 
 
 def test_nothing_takes_it_once_the_process_ends(door: FrontDoor) -> None:

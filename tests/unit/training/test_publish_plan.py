@@ -22,7 +22,7 @@ def stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A model store that takes whatever is published as the next version, v<number>."""
     versions: list[str] = []
 
-    def publish(_manifest: Manifest, _files: object) -> tuple[str, bool]:
+    def publish(_manifest: Manifest, _files: object, _key: object) -> tuple[str, bool]:
         versions.insert(0, f"v{len(versions) + 1}")
         return versions[0], True
 

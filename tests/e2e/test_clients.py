@@ -1,0 +1,167 @@
+"""Every program of docs/clients.md is run, in the language that it is written in, against a really served process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import node
+from tests.busy_proxy import busy_at_first
+from tests.served import ROOT, Served
+
+PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+HERE = "http://127.0.0.1:3000"
+NPM_INSTALL = "npm install "
+
+Blocks = list[tuple[str, str]]
+
+
+def _blocks(text: str) -> Blocks:
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+SECTIONS = {
+    title: _blocks(text) for title, text in re.findall(r"^#{2,3} (.+?)\n(.*?)(?=^#{2,3} |\Z)", PAGE, re.M | re.S)
+}
+PRINTED = _blocks(PAGE.partition("<!-- printed -->")[2])[0][1]
+BUSY = ["curl knows it", "httpx and generated Python", "openapi-fetch", "BentoML's client does not show the header"]
+
+
+@pytest.fixture(scope="module")
+def python_client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the Python package that the page's command generates."""
+    folder = tmp_path_factory.mktemp("generated")
+    (command,) = _code("Generated Python", "bash")
+    _run(["bash", "-c", f"set -e; {command}"], served.url, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def typescript(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages, and the types that the page's command generates."""
+    folder = tmp_path_factory.mktemp("typescript")
+    (folder / "node_modules").symlink_to(node.packages())
+    (folder / "package.json").write_text('{"type": "module"}')
+    command = next(code for code in _code("TypeScript", "bash") if "openapi-typescript http" in code)
+    _run(["bash", "-c", command], served.url, folder)
+    return folder
+
+
+def test_curl(served: Served, tmp_path: Path) -> None:
+    printed = _bash("\n".join(_code("curl", "bash")), served.url, tmp_path)
+    answers = [json.loads(line) for line in printed.splitlines()]
+    one, rows, columns, named, outcomes = answers
+    assert [len(many["predictions"]) for many in (rows, columns)] == [2, 2]
+    assert named["version"] == one["version"]
+    assert outcomes == {"accepted": 1, "refused": []}
+
+
+@pytest.mark.parametrize("section", ["Python with httpx", "BentoML's client"])
+def test_python(served: Served, section: str, tmp_path: Path) -> None:
+    _same(_python("".join(_code(section, "python")), served.url, tmp_path))
+
+
+def test_a_generated_python_client(served: Served, python_client: Path) -> None:
+    _same(_python("".join(_code("Generated Python", "python")), served.url, python_client))
+
+
+def test_a_generated_typescript_client(served: Served, typescript: Path) -> None:
+    _same(_typescript("TypeScript", served.url, typescript))
+
+
+def test_typescript_refuses_a_wrong_row_before_it_is_sent(served: Served, typescript: Path) -> None:
+    wrong = "".join(_code("TypeScript", "typescript")).replace('"single_family",\n  area', '"castle",\n  area', 1)
+    (typescript / "wrong.ts").write_text(wrong, encoding="utf-8")
+    done = subprocess.run(
+        ["npx", "tsc", "--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "wrong.ts"],
+        cwd=typescript,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert '"castle"' in done.stdout
+
+
+@pytest.mark.parametrize("section", BUSY)
+def test_a_busy_service_is_asked_again(
+    served: Served, section: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with busy_at_first(served.url) as busy:
+        ((language, code),) = SECTIONS[section]
+        if language == "bash":
+            printed = _bash(code, busy.url, tmp_path)
+        elif language == "python":
+            printed = _python(code, busy.url, tmp_path)
+        else:
+            printed = _typescript(section, busy.url, request.getfixturevalue("typescript"))
+        assert printed.strip()
+        assert (busy.refused, busy.passed) == (1, 1)
+
+
+def test_a_generated_python_client_can_be_patient(served: Served, python_client: Path) -> None:
+    text = PAGE.partition("### httpx and generated Python")[2]
+    (construction,) = re.findall(r"`(Client\(.*?\))`", text, re.DOTALL)[:1]
+    patient = _code("httpx and generated Python", "python")[0].partition("\nhouse = ")[0]
+    generated, rest = "".join(_code("Generated Python", "python")).split("\none = ", 1)
+    before, _, after = generated.partition(f'client = Client(base_url="{HERE}")')
+    code = f"{patient}\n{before}client = {construction}{after}\none = {rest}"
+    with busy_at_first(served.url) as busy:
+        _same(_python(code, busy.url, python_client))
+        assert busy.refused == 1
+
+
+def test_the_page_installs_what_the_tests_pin() -> None:
+    pinned = json.loads((node.PINNED / "package.json").read_text())["dependencies"]
+    (command,) = (code for code in _code("TypeScript", "bash") if code.startswith(NPM_INSTALL))
+    assert command.split()[2:] == [f"{name}@{version}" for name, version in sorted(pinned.items())]
+
+
+def test_every_program_of_the_page_is_run() -> None:
+    known = {"curl", "Python with httpx", "Generated Python", "TypeScript", "BentoML's client", *BUSY}
+    assert {title for title, blocks in SECTIONS.items() if blocks} == known
+
+
+def _code(section: str, language: str) -> list[str]:
+    return [code for kind, code in SECTIONS[section] if kind == language]
+
+
+def _bash(code: str, url: str, folder: Path) -> str:
+    return _run(["bash", "-c", f"set -euo pipefail\n{code.replace(HERE, url)}"], url, folder)
+
+
+def _python(code: str, url: str, folder: Path) -> str:
+    script = folder / "program.py"
+    script.write_text(code.replace(HERE, url), encoding="utf-8")
+    return _run([sys.executable, str(script)], url, folder)
+
+
+def _typescript(section: str, url: str, folder: Path) -> str:
+    (folder / "client.ts").write_text("".join(_code(section, "typescript")).replace(HERE, url), encoding="utf-8")
+    return _bash(_code("TypeScript", "bash")[-1], url, folder)
+
+
+def _run(command: list[str], url: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    here = [part.replace(HERE, url) for part in command]
+    done = subprocess.run(
+        here, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def _same(printed: str) -> None:
+    """The page's own output, with numbers up to what another processor may differ in."""
+    shown, got = (text.split() for text in (PRINTED, printed))
+    assert len(shown) == len(got), printed
+    for one, other in zip(shown, got, strict=True):
+        if "," in one and one.replace(",", "").isdigit():
+            assert float(other.replace(",", "")) == pytest.approx(float(one.replace(",", "")), rel=1e-3)
+        else:
+            assert one == other, printed
