@@ -36,7 +36,7 @@ BUSY = ["curl knows it", "httpx and generated Python", "openapi-fetch", "BentoML
 
 @pytest.fixture(scope="module")
 def alone(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One worker: of two, one may be ready and the other still answer 503, which most of these programs do not expect."""
+    """One worker: of two, one may be ready and the other still answer 503, which few of these programs expect."""
     with serve(home, tmp_path_factory.mktemp("clients")) as running:
         yield running
 
