@@ -77,6 +77,18 @@ flame: $(VENV)/dev.stamp  ## where the time of a request goes: a flame graph int
 replay: $(VENV)/dev.stamp  ## four years of sales through the real service, and which alarm rang when (about 8 minutes)
 	@$(BIN)/python -m benchmarks.replay
 
+.PHONY: bento image test-container
+bento: $(VENV)/train.stamp  ## build the Bento of this commit with the versions that the plan names (options: BENTO=--files)
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m deploy.bento $(BENTO)
+
+image: $(VENV)/train.stamp  ## build the Bento's image with docker, podman or buildah (options: IMAGE="--name NAME")
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m deploy.image $(IMAGE)
+
+test-container: $(VENV)/dev.stamp  ## build and run the image within its limits; root, podman, debootstrap (about 5 minutes)
+	@TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
+
 LOG    ?= prediction_log
 OUTPUT ?= report.html
 report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
@@ -95,6 +107,15 @@ lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pypro
 	$(RESOLVE) requirements/bench-mlserver.in -o requirements/bench-mlserver.txt
 	$(RESOLVE) --universal requirements/bench-drift.in -o requirements/bench-drift.txt
 	$(RESOLVE) --universal requirements/load.in -o requirements/load.txt
+	$(RESOLVE) requirements/check-kubernetes.in -o requirements/check-kubernetes.txt
+
+.PHONY: prometheus-rule check-kubernetes
+prometheus-rule: $(VENV)/dev.stamp  ## write the PrometheusRule of deploy/kubernetes from monitoring/prometheus
+	@$(BIN)/python -m deploy.prometheus_rule
+
+check-kubernetes: $(VENV)/dev.stamp  ## every check of the Kubernetes manifests, with checkov; your own: OVERLAY=folder
+	@$(BIN)/python -m deploy.checks $(OVERLAY)
+	@$(BIN)/python -m pytest tests/unit/deploy/test_policy.py
 
 metrics-docs: $(VENV)/dev.stamp  ## write docs/metrics.md from the table of metrics
 	@$(BIN)/python -m monitoring.metrics_page
@@ -116,7 +137,7 @@ AUDIT := .cache/audit
 audit:  ## known vulnerabilities of the locked packages, from PyPI (before a release; needs the network)
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) \
 		&& $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
-	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --progress-spinner off
+	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
 
 SBOM ?= sbom.cdx.json
 sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def versions(model: str) -> list[str]:
     stored_models = [stored for stored in bentoml.models.list() if stored.tag.name == model]
     found = sorted(stored_models, key=lambda stored: stored.creation_time, reverse=True)
     return [str(stored.tag.version) for stored in found]
+
+
+def folders(model: str) -> set[str]:
+    """Names in the model's folder of the store, in no order: versions, and what is being written. Only a listing,
+    where `versions` reads a file of every model.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    home = Path(os.path.expandvars(os.environ.get("BENTOML_HOME", "~/bentoml"))).expanduser()
+    try:
+        with os.scandir(home / "models" / model) as found:
+            return {entry.name for entry in found if entry.is_dir()}
+    except FileNotFoundError:
+        return set()
 
 
 def open_version(definition: ModelDefinition, version: str = LATEST, keys: Sequence[bytes] = ()) -> Bundle:

@@ -28,19 +28,18 @@ class Catalogue:
         self.versions: dict[str, Description] = {}
 
     def refresh(self) -> dict[str, Description]:
-        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread."""
+        """Read what is new in the store. Costs a listing of its folder when nothing is; call it in a thread.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
         with self._lock:
-            for name in self._listed():
+            if store.folders(self._definition.name) <= self.versions.keys() | self._refused:
+                return self.versions
+            for name in store.versions(self._definition.name):
                 if name not in self.versions and name not in self._refused:
                     self._read(name)
             return self.versions
-
-    def _listed(self) -> list[str]:
-        try:
-            return store.versions(self._definition.name)
-        except OSError as error:  # for now: the disk, or too many open files
-            logger.warning("the model store cannot be listed", extra={"why": str(error.strerror)})
-            return []
 
     def _read(self, name: str) -> None:
         try:

@@ -28,7 +28,7 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
         request = await aside(len(http.body) > LARGE_BYTES, _read, http.body)
         return Reply(200, [JSON], (await desk.report(request)).model_dump_json().encode())
 
-    refusals = (*BODY_ERRORS, errors.NotReady, errors.Internal)
+    refusals = (*BODY_ERRORS, errors.NotReady, errors.Unavailable, errors.Internal)
     text = "Report what became of predictions"
     asked = ("POST", "/outcomes", text, "outcomes", outcomes, OutcomesRequest, OutcomesResponse, refusals)
     return [Endpoint(*asked, audience="clients")]

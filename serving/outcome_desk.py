@@ -10,7 +10,7 @@ from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.outcomes import Counts, Judge, Judged
 from monitoring.snapshot_builder import pair_edges
 from registry.bundle import Description
-from schemas.errors import NotReady
+from schemas.errors import NotReady, Unavailable
 from schemas.outcomes import OutcomesRequest, OutcomesResponse, RefusalReason, RefusedOutcome
 from serving.catalogue import Catalogue
 
@@ -49,6 +49,7 @@ class OutcomeDesk:
 
         Raises:
             NotReady: the service is starting.
+            Unavailable: the store cannot be read for now; nothing was counted.
         """
         if self.judge is None:
             raise NotReady("The service is starting; try again.", headers={"Retry-After": "1"})
@@ -61,7 +62,11 @@ class OutcomeDesk:
         return OutcomesResponse(accepted=judged.accepted, refused=refused)
 
     def _judged(self, judge: Judge, pairs: Sequence[tuple[str, float]]) -> Judged:
-        for version, described in self._catalogue.refresh().items():
+        try:
+            described_versions = self._catalogue.refresh()
+        except OSError as error:  # calling them foreign would be final
+            raise Unavailable("The model store cannot be read; try again.", headers={"Retry-After": "5"}) from error
+        for version, described in described_versions.items():
             if version not in self._known:
                 judge.know(version, terms_of(described, self._contract), pair_edges(described.profile))
                 self._known.add(version)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Any
 
 import bentoml
 import orjson
+from bentoml.images import Image
 
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
@@ -27,6 +29,9 @@ from serving.predictor import Predictor
 from serving.remote import RemoteVersions
 from serving.runner_engine import LEAN
 from serving.settings import Settings
+
+BASE_IMAGE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim-bookworm"
+"""What an image of the Bento begins with, whichever of docker, podman and buildah builds it."""
 
 
 class Engine:
@@ -130,5 +135,6 @@ def platform_options(settings: Settings) -> dict[str, Any]:
     return {
         "workers": settings.workers,
         "traffic": {"timeout": settings.request_timeout_seconds + settings.body_timeout_seconds},
+        "image": Image(base_image=BASE_IMAGE, distro="as it is"),  # else BentoML installs compilers, for no wheel needs
         **LEAN,
     }

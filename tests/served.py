@@ -60,12 +60,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(home: Path, folder: Path, workers: int = 1, wait: bool = True, **settings: str) -> Iterator[Served]:
+def serve(
+    home: Path,
+    folder: Path,
+    workers: int = 1,
+    wait: bool = True,
+    target: str = "service:HousePrices",
+    **settings: str,
+) -> Iterator[Served]:
     """Run `bentoml serve` on a copy of the store at `home`, and end it afterwards.
 
     Args:
         folder: where its BENTOML_HOME and log go.
         wait: whether to wait until it is ready.
+        target: what is served: the code of this checkout, or a Bento's folder.
         settings: environment variables.
     """
     own_home = folder / "home"
@@ -74,7 +82,7 @@ def serve(home: Path, folder: Path, workers: int = 1, wait: bool = True, **setti
             shutil.copytree(home / part, own_home / part, ignore=STATE)
     port = free_port()
     environment = {**os.environ, "BENTOML_HOME": str(own_home), "PLUMBLINE_WORKERS": str(workers), **settings}
-    command = [str(Path(sys.executable).parent / "bentoml"), "serve", "service:HousePrices"]
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve", target]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     log = folder / "log"
     with log.open("wb") as output:

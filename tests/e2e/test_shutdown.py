@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,49 +15,9 @@ import orjson
 import psutil
 import pytest
 
-from benchmarks.client import Connection
+from tests.ending import CONNECTIONS, Load
 from tests.served import Served, serve
 from tests.wire import Wire, head
-
-CONNECTIONS = 32
-STEADY = 20 * CONNECTIONS
-MORE = 10
-"""Requests of each client after it could know that the service ends."""
-
-
-class Load:
-    """Clients that ask without a pause until they have heard that the service ends, and a little longer."""
-
-    def __init__(self, url: str, body: bytes) -> None:
-        self._url, self._body = url, body
-        self.outcomes: Counter[str] = Counter()
-        self.steady, self.not_ready = asyncio.Event(), asyncio.Event()
-        self.told_to_close = 0
-
-    async def client(self) -> None:
-        """One keep-alive client, which opens a new connection whenever it is told to."""
-        connection, left = Connection(self._url), MORE
-        while left:
-            left -= self.not_ready.is_set()
-            try:
-                answer = await connection.post("/predict", self._body)
-                self.outcomes[str(answer.status)] += 1
-                if self.outcomes["200"] > STEADY:
-                    self.steady.set()
-            except (OSError, asyncio.IncompleteReadError) as error:
-                self.outcomes[type(error).__name__] += 1
-                connection.close()
-        connection.close()
-
-    async def balancer(self, asks: int) -> None:
-        """Asks /readyz as a load balancer does."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=20) as client:
-            while (answer := await client.get("/readyz")).status_code == 200:
-                pass
-            self.told_to_close += answer.headers["connection"] == "close"
-            self.not_ready.set()
-            for _ in range(asks):
-                assert (await client.get("/readyz")).status_code == 503  # on new connections, to either worker
 
 
 @pytest.fixture(scope="module")

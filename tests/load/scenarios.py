@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 
-from tests.e2e.test_shutdown import Load
+from tests.ending import Load
 from tests.load.clients import (
     Clients,
     bodies,
@@ -220,7 +220,7 @@ def slow_clients(home: Path, folder: Path) -> Found:
 
 def full_disk(home: Path, folder: Path) -> Found:
     """The state folder's disk fills up under load and is emptied again; and a start with one that is read-only."""
-    with small_disk(folder / "disk", 40) as disk:
+    with small_disk(folder / "disk", 400) as disk:
         if disk is None:
             return Found({"skipped": "no file system can be mounted here"}, [])
         settings: dict[str, Any] = {"PLUMBLINE_STATE_FOLDER": str(disk), "PLUMBLINE_PREDICTION_LOG": "1"}

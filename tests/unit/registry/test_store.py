@@ -49,6 +49,13 @@ def test_what_was_published_opens(publish: Publish, scratch: ModelDefinition) ->
     assert opened.version == version
 
 
+def test_the_folders_of_a_model_are_its_versions(publish: Publish) -> None:
+    assert store.folders("none") == set()
+    for number in range(3):
+        publish(number)
+    assert store.folders(MODEL) == set(store.versions(MODEL))
+
+
 def test_publishing_the_same_again_changes_nothing(publish: Publish) -> None:
     version, _ = publish()
     created = bentoml.models.get(f"{MODEL}:{version}").creation_time
