@@ -9,17 +9,18 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from monitoring import seen_ids
 from monitoring.contract import Contract
 from monitoring.dashboard import Dashboard
 from monitoring.exposition import Everything, Exposition, VersionMetrics
+from monitoring.log_options import log_options
 from monitoring.outcome_contract import OutcomeContract
 from monitoring.outcomes import Judge
 from monitoring.prediction_log import PredictionLog, open_prediction_log
 from monitoring.seen_ids import SeenIds
-from monitoring.signing_key import signing_keys
+from monitoring.signing_key import SigningKeyRefused, signing_keys
 from monitoring.snapshot import Snapshot
 from monitoring.watch import Watch, read_alarms, read_evidence
 from registry.bundle import Description, ModelDefinition
@@ -79,15 +80,10 @@ class Monitors:
         self._searched_at: float | None = None
 
     def start(self, requests: Sequence[tuple[str, str]]) -> None:
-        """Begin; `requests` are the paths and codes that can occur. Call it inside the running event loop.
-
-        Raises:
-            SigningKeyRefused: it is too short, or others could read it.
-        """
+        """Begin; `requests` are the paths and codes that can occur. Call it inside the running event loop."""
         home = state_folder(self._settings, self._model)
         room = self._room = CountingRoom([home / FOLDER, temporary_folder(self._model)], requests)
-        configured = self._settings.prediction_id_key
-        keys = signing_keys(configured.get_secret_value() if configured else None, home)
+        keys = self._keys(home)
         self.signing_key = keys[0]
         folder = room.folder or temporary_folder(self._model)
         age = self._settings.outcome_max_age_days * 86_400
@@ -97,6 +93,14 @@ class Monitors:
         if room.folder is not None:
             self._watch = Watch(room.folder, room, self.clock)
         self._task = asyncio.create_task(self._look_on(room), name="watch")
+
+    def _keys(self, home: Path) -> list[bytes]:
+        configured = self._settings.prediction_id_key
+        try:
+            return signing_keys(configured.get_secret_value() if configured else None, home)
+        except SigningKeyRefused as error:  # predictions go on; outcomes of other workers are refused as forged
+            logger.error("%s. Until then each worker signs with a key of its own", error)
+            return [self.signing_key]
 
     async def stop(self) -> None:
         """Count the rest, save what is known, and leave the rest to others."""
@@ -201,15 +205,31 @@ def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> Pre
     """The prediction log of this worker; None if it is off."""
     if not settings.prediction_log:
         return None
+    return open_prediction_log(definition.name, definition.rows.columns(), log_settings(settings, home))
+
+
+def log_settings(settings: Settings, home: Path) -> dict[str, Any]:
+    """The settings of the prediction log, as it calls them."""
     personal = [name.strip() for name in settings.personal_fields.split(",") if name.strip()]
-    options = {
+    return {
         "directory": home / LOG,
         "sampling": settings.prediction_log,
         "personal_fields": tuple(personal),
         "personal": settings.personal,
         "hash_key": settings.personal_hash_key,
     }
-    return open_prediction_log(definition.name, definition.rows.columns(), options)
+
+
+def check_log_settings(definition: ModelDefinition, settings: Settings) -> None:
+    """End the start if the log would leave out the wrong fields.
+
+    Raises:
+        SystemExit: a personal field is misspelt, or there is no key to hash it with; the message says which.
+    """
+    try:
+        log_options(definition.name, definition.rows.names(), log_settings(settings, Path()))
+    except ValueError as error:
+        raise SystemExit(f"{error} See PLUMBLINE_PERSONAL_FIELDS in docs/settings.md.") from None
 
 
 def drift_contract(described: Description, settings: Settings) -> Contract:

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, SecretStr
 API_KEY_CHARACTERS = 16
 """Fewest characters of an API key."""
 
-BUNDLE_KEY_CHARACTERS = 32
-"""Fewest characters of a key that signs bundles."""
+SIGNING_KEY_CHARACTERS = 32
+"""Fewest characters of a key that signs bundles or prediction ids."""
 
 _VISIBLE = re.compile(r"[!-~]+")  # ASCII without blanks: what a header carries unchanged
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
@@ -45,5 +45,5 @@ def _checked_origins(text: str) -> str:
 
 
 ApiKeys = Annotated[SecretStr, _keys_of(API_KEY_CHARACTERS)]
-BundleKeys = Annotated[SecretStr, _keys_of(BUNDLE_KEY_CHARACTERS)]
+SigningKeys = Annotated[SecretStr, _keys_of(SIGNING_KEY_CHARACTERS)]
 Origins = Annotated[str, AfterValidator(_checked_origins)]

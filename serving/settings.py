@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from registry.secret_files import SUFFIX, SecretUnreadable, secret
 from serving.cache_url import CacheUrl, SecretUrl
-from serving.secret_lists import ApiKeys, BundleKeys, Origins
+from serving.secret_lists import ApiKeys, Origins, SigningKeys
 
 PREFIX = "PLUMBLINE_"
 
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         description="The rollout plan, such as a mounted ConfigMap's key; unset: "
         "`$BENTOML_HOME/plumbline/<model>/rollout.json`",
     )
-    bundle_keys: BundleKeys | None = Field(
+    bundle_keys: SigningKeys | None = Field(
         default=None,
         min_length=32,
         description="Only versions that were signed with one of these keys are served; several, separated by commas. "
@@ -134,9 +134,8 @@ class Settings(BaseSettings):
         description="Where the workers of a host share counts, evidence, the key of prediction ids and the prediction "
         "log; unset: `$BENTOML_HOME/plumbline/<model>`. Where it cannot be written, a temporary folder takes its place",
     )
-    prediction_id_key: SecretStr | None = Field(
+    prediction_id_key: SigningKeys | None = Field(
         default=None,
-        min_length=32,
         description="Signs prediction ids; the same for all replicas, so that each judges the outcomes of all. "
         "Several, separated by commas: the first signs, all are believed. Unset: made once, kept in the state folder",
     )

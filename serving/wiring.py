@@ -23,7 +23,7 @@ from serving.front_door import FrontDoor
 from serving.live_models import LiveModels
 from serving.loading import demands_of
 from serving.monitoring_endpoints import monitoring_endpoints, outcome_endpoints
-from serving.monitors import Monitors
+from serving.monitors import Monitors, check_log_settings
 from serving.openapi import document
 from serving.predictor import Predictor
 from serving.remote import RemoteVersions
@@ -44,6 +44,7 @@ class Engine:
 
     def __init__(self, definition: ModelDefinition, settings: Settings) -> None:
         self.definition, self.settings = definition, settings
+        check_log_settings(definition, settings)
         self.first_version = settings.model_version
         file = plan_file(definition.name, settings.rollout_plan)
         self.live = LiveModels(definition, Watcher(file, self._first_plan), demands_of(settings))

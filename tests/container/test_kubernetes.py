@@ -56,8 +56,8 @@ def adapted(manifests: list[dict[str, Any]], image: str, plan: str, port: int) -
             pod["hostNetwork"] = True
             container = pod["containers"][0]
             container["image"] = image
-            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                container.pop(probe, None)
+            for part in ("ports", "startupProbe", "readinessProbe", "livenessProbe"):
+                container.pop(part, None)
     return found
 
 

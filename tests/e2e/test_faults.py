@@ -102,27 +102,6 @@ def test_too_many_connections_leave_those_that_are_there_alone(home: Path, tmp_p
         until(lambda: figure(served, "predictions_total") >= 112)
 
 
-def test_a_deleted_plan_goes_on_serving_and_says_so(home: Path, tmp_path: Path, published: str) -> None:
-    with serve(home, tmp_path) as served:
-        plan = served.home / "plumbline" / "house_prices" / "rollout.json"
-        kept = plan.read_bytes()
-
-        def problem() -> Any:
-            return httpx.get(f"{served.url}/models", timeout=20).json()["problem"]
-
-        plan.unlink()
-        until(lambda: problem() is not None)
-        with Wire(served.url) as wire:
-            assert wire.ask(post("/predict", VALID)).json()["version"] == published
-        plan.mkdir()  # worse
-        until(lambda: "directory" in (problem() or "").lower())
-        with Wire(served.url) as wire:
-            assert wire.ask(post("/predict", VALID)).json()["version"] == published
-        plan.rmdir()
-        plan.write_bytes(kept)
-        until(lambda: problem() is None)
-
-
 @pytest.fixture(scope="module")
 def timed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Path]]:
     """A service and the file that says what time it is."""
@@ -174,3 +153,24 @@ def test_drift_is_noticed_after_the_clock_went_back(timed: tuple[Served, Path], 
         return figure(served, "alarm", monitor="drift") == 1
 
     until(ringing)
+
+
+def test_a_deleted_plan_goes_on_serving_and_says_so(timed: tuple[Served, Path], published: str) -> None:
+    served, _ = timed
+    plan = served.home / "plumbline" / "house_prices" / "rollout.json"
+    kept = plan.read_bytes()
+
+    def problem() -> Any:
+        return httpx.get(f"{served.url}/models", timeout=20).json()["problem"]
+
+    plan.unlink()
+    until(lambda: problem() is not None)
+    with Wire(served.url) as wire:
+        assert wire.ask(post("/predict", VALID)).json()["version"] == published
+    plan.mkdir()  # worse
+    until(lambda: "directory" in (problem() or "").lower())
+    with Wire(served.url) as wire:
+        assert wire.ask(post("/predict", VALID)).json()["version"] == published
+    plan.rmdir()
+    plan.write_bytes(kept)
+    until(lambda: problem() is None)

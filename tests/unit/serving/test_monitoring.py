@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from registry.bundle import ModelDefinition
+from serving.settings import Settings
+from serving.wiring import Engine
 from tests.conftest import EXAMPLE
 from tests.inprocess import InProcess, in_process
 
@@ -173,3 +176,19 @@ def test_the_page_links_to_what_there_is(watched: InProcess) -> None:
         assert watched.request("GET", f"/{path}").status_code == 200
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_a_misspelt_personal_field_ends_the_start(definition: ModelDefinition) -> None:
+    with pytest.raises(SystemExit, match="no feature is called bedroms"):
+        Engine(definition, Settings(personal_fields="bedrooms, bedroms"))
+
+
+def test_a_key_that_others_can_read_signs_nothing(home: Path, tmp_path: Path) -> None:
+    key = tmp_path / "prediction_id.key"
+    key.write_text("0" * 64)
+    key.chmod(0o644)
+    with in_process(PLUMBLINE_STATE_FOLDER=str(tmp_path)) as running:
+        assert running.request("POST", "/predict", json=row()).status_code == 200
+        (line,) = [line for line in running.log() if "prediction_id.key" in line["message"]]
+        assert "chmod 600" in line["message"]
+        assert "0000" not in line["message"]
