@@ -75,8 +75,8 @@ def _operation(before: Schema, now: Schema | None, released: Schema, document: S
 
 def _credentials(operation: Schema, document: Schema) -> list[Schema]:
     """Of which one is enough; {} is none at all."""
-    asked: list[Schema] = operation["security"] if "security" in operation else document.get("security", [])
-    return asked or [{}]
+    asked: Any = operation.get("security", document.get("security"))
+    return list(asked or [{}])
 
 
 def _request(before: Side, now: Side) -> Iterator[str]:
