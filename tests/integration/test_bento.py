@@ -100,7 +100,7 @@ def test_it_holds_the_rooms_that_serve_and_nothing_else(bento: Path) -> None:
     wanted = {f"{room}/{path.name}" for room in ROOMS for path in (ROOT / room).glob("*.py")}
     wanted |= {f"monitoring/{path.name}" for path in (ROOT / "monitoring").glob("*.css")}
     wanted |= {f"monitoring/dashboard_static/{path.name}" for path in (ROOT / "monitoring/dashboard_static").iterdir()}
-    wanted |= {"service.py", "LICENSE", "deploy/container/healthcheck.py"}
+    wanted |= {"service.py", "LICENSE", "NOTICE", "deploy/container/healthcheck.py"}
     assert sources - OF_BENTOML == wanted
 
 
