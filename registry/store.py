@@ -34,6 +34,10 @@ def versions(model: str) -> list[str]:
     return [str(stored.tag.version) for stored in found]
 
 
+_places: dict[str, Path] = {}
+"""Where the versions of a model lie, once one was seen: only BentoML knows whether in its home or in a Bento."""
+
+
 def folders(model: str) -> set[str]:
     """Names in the model's folder of the store, in no order: versions, and what is being written. Only a listing,
     where `versions` reads a file of every model.
@@ -41,11 +45,12 @@ def folders(model: str) -> set[str]:
     Raises:
         OSError: it cannot be listed.
     """
-    home = Path(os.path.expandvars(os.environ.get("BENTOML_HOME", "~/bentoml"))).expanduser()
+    if model not in _places:
+        _places.update({stored.tag.name: Path(stored.path).parent for stored in bentoml.models.list()})
     try:
-        with os.scandir(home / "models" / model) as found:
+        with os.scandir(_places[model]) as found:
             return {entry.name for entry in found if entry.is_dir()}
-    except FileNotFoundError:
+    except (KeyError, FileNotFoundError):
         return set()
 
 

@@ -85,8 +85,11 @@ def bento(first: tuple[Path, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def serving(bento: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The Bento, served."""
-    with serve(store.home, tmp_path_factory.mktemp("serving"), target=str(bento)) as running:
+    """The Bento, served as in a container: its models lie in itself, and BENTOML_HOME is empty."""
+    folder = tmp_path_factory.mktemp("serving")
+    shutil.copytree(bento, folder / "bento")
+    shutil.copytree(store.home / "models", folder / "bento" / "models")
+    with serve(folder / "nothing", folder, target=str(folder / "bento")) as running:
         yield running
 
 
@@ -144,6 +147,14 @@ def test_without_a_plan_it_serves_the_first_pinned_version(
     with serving.client() as client:
         answer = client.post("/predict", json={"features": row})
     assert (answer.status_code, answer.json()["version"]) == (200, published)
+
+
+def test_it_takes_the_truth_back(serving: Served, row: dict[str, Any]) -> None:
+    with serving.client() as client:
+        answer = client.post("/predict", json={"features": row}).json()
+        outcome = {"prediction_id": answer["prediction_id"], "actual": answer["prediction"]}
+        told = client.post("/outcomes", json={"outcomes": [outcome]})
+    assert told.json() == {"accepted": 1, "refused": []}
 
 
 def test_it_serves_the_dashboard_with_all_its_parts(serving: Served) -> None:
