@@ -34,23 +34,22 @@ def versions(model: str) -> list[str]:
     return [str(stored.tag.version) for stored in found]
 
 
-_places: dict[str, Path] = {}
-"""Where the versions of a model lie, once one was seen: only BentoML knows whether in its home or in a Bento."""
+def place(model: str) -> Path | None:
+    """Where a model's versions lie; None while there are none. BentoML alone knows: in its home, or in a Bento."""
+    return next((Path(stored.path).parent for stored in bentoml.models.list() if stored.tag.name == model), None)
 
 
-def folders(model: str) -> set[str]:
-    """Names in the model's folder of the store, in no order: versions, and what is being written. Only a listing,
-    where `versions` reads a file of every model.
+def folders(place: Path) -> set[str]:
+    """Names in a model's folder of the store, in no order: versions, and what is being written. Only a listing, where
+    `versions` reads a file of every model.
 
     Raises:
         OSError: it cannot be listed.
     """
-    if model not in _places:
-        _places.update({stored.tag.name: Path(stored.path).parent for stored in bentoml.models.list()})
     try:
-        with os.scandir(_places[model]) as found:
+        with os.scandir(place) as found:
             return {entry.name for entry in found if entry.is_dir()}
-    except (KeyError, FileNotFoundError):
+    except FileNotFoundError:
         return set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from registry import store
 from registry.bundle import Description, ModelDefinition
@@ -25,6 +26,7 @@ class Catalogue:
         self._keys = keys
         self._definition, self._lock = definition, threading.Lock()
         self._refused: set[str] = set()
+        self._place: Path | None = None
         self.versions: dict[str, Description] = {}
 
     def refresh(self) -> dict[str, Description]:
@@ -34,7 +36,8 @@ class Catalogue:
             OSError: the folder cannot be listed.
         """
         with self._lock:
-            if store.folders(self._definition.name) <= self.versions.keys() | self._refused:
+            self._place = self._place or store.place(self._definition.name)
+            if self._place is None or store.folders(self._place) <= self.versions.keys() | self._refused:
                 return self.versions
             for name in store.versions(self._definition.name):
                 if name not in self.versions and name not in self._refused:

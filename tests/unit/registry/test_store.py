@@ -50,10 +50,13 @@ def test_what_was_published_opens(publish: Publish, scratch: ModelDefinition) ->
 
 
 def test_the_folders_of_a_model_are_its_versions(publish: Publish) -> None:
-    assert store.folders("none") == set()
+    assert store.place("none") is None
     for number in range(3):
         publish(number)
-    assert store.folders(MODEL) == set(store.versions(MODEL))
+    place = store.place(MODEL)
+    assert place is not None
+    assert store.folders(place) == set(store.versions(MODEL))
+    assert store.folders(place / "gone") == set()
 
 
 def test_publishing_the_same_again_changes_nothing(publish: Publish) -> None:
