@@ -141,6 +141,10 @@ class Description:
     golden: GoldenSet
     profile: Profile
 
+    def without_model(self) -> Description:
+        """The same for whoever must not keep a model alive that serves no more."""
+        return Description(self.version, self.manifest, self.ranges, self.golden, self.profile)
+
 
 @dataclass(frozen=True)
 class Bundle(Description):

@@ -198,7 +198,7 @@ class Monitors:
                 if room.has_counted(described):
                     room.of(described)
         for version in self._live.versions.values():
-            room.of(version.bundle)
+            room.of(version.described)
 
 
 def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> PredictionLog | None:

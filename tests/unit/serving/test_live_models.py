@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
@@ -21,8 +22,10 @@ from registry.plan_file import PlanFile
 from registry.rollout import Watcher
 from schemas.errors import NotReady
 from serving import live_models
+from serving.counting import CountingRoom
 from serving.live_models import LiveModels
 from serving.loading import Demands, load
+from serving.observer import Observer
 from serving.runner import RunnerLimits
 from tests.versions import another_version
 
@@ -89,6 +92,9 @@ async def _swap(definition: ModelDefinition, file: PlanFile, first: str, second:
         with pytest.raises(NotReady):
             live.now()
         await until(lambda: live.ready)
+        observer, room = Observer(live, time.time, dict), CountingRoom([file.path.parent / "counts"], [])
+        observer.start(room)
+        observer.count()  # what is counted of a version outlives it, its model does not
         gone = weakref.ref(live.now().versions[first].bundle.model)
         file.write(plan.with_stable(second), replaces=plan.generation)
         await until(lambda: live.now().plan.stable == second)
