@@ -135,6 +135,9 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls, after a line in the log, when the parser gives up."""
+        if len(getattr(self, "url", b"")) >= MAX_HEAD_BYTES:  # it cannot parse one, if the pieces came so that it tries
+            self._refuse_head()
+            return
         self._refuse(BadRequest("This is not a valid HTTP/1.1 request; the connection is closed."))
 
     def _should_upgrade(self) -> bool:

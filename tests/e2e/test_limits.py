@@ -135,6 +135,15 @@ def test_it_is_answered_and_the_connection_stays(limited: Served, name: str) -> 
             assert (answer.status, answer.json()["model"]) == (200, "house_prices")
 
 
+@pytest.mark.parametrize("cut", [1_000, 50_000, 65_000])
+def test_a_path_that_is_too_long_is_refused_alike_in_pieces(limited: Served, cut: int) -> None:
+    whole = get(b"/" + b"a" * 100_000)
+    with Wire(limited.url) as wire, Wire(limited.url) as other:
+        wire.send(whole[:cut])
+        assert other.ask(post("/predict", VALID)).status == 200  # by now the first piece has been read
+        check(wire.ask(whole[cut:]), "head_too_large")
+
+
 def test_http_1_0_is_answered_and_closed(limited: Served) -> None:
     with Wire(limited.url) as wire:
         assert wire.ask(post("/predict", VALID, version=b"1.0")).status == 200
