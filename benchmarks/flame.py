@@ -35,7 +35,7 @@ HIDDEN = (
 LOOP, THREADS = "event loop, reading sockets", "the model's thread: features, trees, intervals"
 LAYERS = (
     ("monitoring", ("monitoring.", "serving.observer")),
-    ("validation", ("serving.endpoints._validated", "pydantic", "serving.problems")),
+    ("validation", ("serving.endpoints.validated", "pydantic", "serving.problems")),
     ("encoding", ("preprocessors.encoding",)),
     ("writing the answer's JSON", ("serving.bulk_answers",)),
     ("batching", ("serving.runner",)),

@@ -59,12 +59,6 @@ def distinct(labels: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def split(profile: Profile, counts: Counts) -> list[Counts]:
-    """The counts of each column."""
-    ends: Sequence[int] = np.cumsum([len(column.labels) for column in profile.columns])[:-1].tolist()
-    return np.split(counts, ends)
-
-
 def _finder(column: ColumnProfile) -> Callable[[Values], Bins]:
     if column.kind == "number":
         return partial(_number_bins, np.asarray(column.edges), len(column.labels) - 1)

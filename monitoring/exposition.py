@@ -111,18 +111,15 @@ def _fill(
             family.add_metric([*common, *values], number)  # type: ignore[attr-defined]
         return
     if metric.by_worker:
-        place = counts.layout.place(metric.name, ())
+        found = counts.by_slot(metric.name)
         for slot in alive:
-            family.add_metric([*common, str(slot)], int(counts.shared.by_slot[slot, place]))  # type: ignore[attr-defined]
+            family.add_metric([*common, str(slot)], int(found[slot]))  # type: ignore[attr-defined]
         return
-    total = counts.shared.total
-    for values, place in counts.layout.combinations[metric.name].items():
+    for values, numbers in counts.by_labels(metric.name).items():
         if isinstance(family, HistogramMetricFamily):
-            family.add_metric(
-                [*common, *values], *_histogram(metric, total[place : place + len(metric.bounds) + 2].tolist())
-            )
+            family.add_metric([*common, *values], *_histogram(metric, numbers.tolist()))
         else:
-            family.add_metric([*common, *values], int(total[place]))  # type: ignore[attr-defined]
+            family.add_metric([*common, *values], int(numbers[0]))  # type: ignore[attr-defined]
 
 
 def _histogram(metric: Metric, numbers: Sequence[int]) -> tuple[list[tuple[str, float]], float]:
@@ -136,8 +133,7 @@ def _histogram(metric: Metric, numbers: Sequence[int]) -> tuple[list[tuple[str, 
 
 def alive(seen: Everything) -> list[int]:
     """The slots of workers that count."""
-    place = seen.service.layout.place("worker_seen_timestamp_seconds", ())
-    last = seen.service.shared.by_slot[:, place]
+    last = seen.service.by_slot("worker_seen_timestamp_seconds")
     return [slot for slot in range(len(last)) if abs(seen.now - float(last[slot])) < STALE_SECONDS]
 
 

@@ -10,22 +10,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import product
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from monitoring.alarms import MonitorName
 from monitoring.outcome_errors import bin_labels
 from monitoring.outcomes import SLOTS
 from monitoring.shared_counts import Counts, SharedCounts
+from monitoring.snapshot import Stage
+from schemas.predictions import Variant
 
 PREFIX = "plumbline_"
 
 OTHER = "other"
 """What a label says for a value that the table does not foresee: series stay bounded, whatever comes."""
 
-Stage = Literal["validate", "queue", "preprocess", "predict", "total"]
-STAGES: tuple[Stage, ...] = ("validate", "queue", "preprocess", "predict", "total")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 SECONDS = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),)
 ROWS = tuple(float(1 << power) for power in range(15))
 
@@ -70,7 +72,7 @@ def _gauge(scope: Scope, name: str, text: str) -> Metric:
 OPEN: tuple[str, ...] = ()
 """Label values that depend on the service or on the version."""
 
-MONITORS = ("drift", "bias", "error", "coverage")
+MONITORS: tuple[MonitorName, ...] = get_args(MonitorName)
 
 TABLE = (
     _of("service", "counter", "requests_total", "Requests by endpoint and outcome", endpoint=OPEN, code=OPEN),
@@ -92,7 +94,7 @@ TABLE = (
     _gauge("service", "worker_seen_timestamp_seconds", "When a worker last counted, Unix time"),
     _of(
         *("version", "counter", "predictions_total", "Predicted rows, by the part that the version played"),
-        variant=("stable", "canary", "shadow"),
+        variant=get_args(Variant),
         cached=("true", "false"),
     ),
     Metric(
@@ -224,10 +226,17 @@ class Metrics:
         own[place : place + len(counts)] += counts
         own[place + len(counts)] += round(float(found.sum()) * MICRO)
 
-    def highest(self, name: str) -> int:
-        """The highest value that a worker has set."""
-        return int(self.shared.by_slot[:, self.layout.place(name, ())].max())
+    def by_slot(self, name: str) -> Counts:
+        """What each worker has set, shape (SLOTS,)."""
+        return self.shared.rows[:, self.layout.place(name, ())].copy()
 
     def total(self, name: str) -> Counts:
         """The sums over all workers of all combinations of a metric, in their order."""
-        return self.shared.total[self.layout.places[name]]
+        return self.shared.summed(self.layout.places[name])
+
+    def by_labels(self, name: str) -> dict[Labels, Counts]:
+        """The same for each combination: one integer, or a histogram's buckets and sum."""
+        combinations = self.layout.combinations[name]
+        if not combinations:
+            return {}
+        return dict(zip(combinations, self.total(name).reshape(len(combinations), -1), strict=True))

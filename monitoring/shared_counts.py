@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from monitoring import state_files
+
 logger = logging.getLogger(__name__)
 
 SLOTS = 64
@@ -46,14 +48,9 @@ class Slot:
             NoSlot: there is none.
             OSError: the folder cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         for number in range(SLOTS):
-            handle = os.open(folder / f"worker-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-            else:
+            handle = state_files.locked(folder / f"worker-{number}.lock")
+            if handle is not None:
                 return cls(number, handle)
         raise NoSlot(f"{SLOTS} workers share {folder} already; give this service a state folder of its own")
 
@@ -77,26 +74,25 @@ class SharedCounts:
     """
 
     def __init__(self, path: Path, size: int, slot: int) -> None:
-        self._rows = _mapped(path, size)
-        self.own: Counts = self._rows[slot]
+        self.rows = _mapped(path, size)  # everybody's, shape (SLOTS, size)
+        self.own: Counts = self.rows[slot]
 
     @property
     def total(self) -> Counts:
         """The sums over all workers, shape (size,)."""
-        summed: Counts = self._rows.sum(axis=0)
-        return summed
+        return self.summed(slice(None))
 
-    @property
-    def by_slot(self) -> Counts:
-        """Everybody's, shape (SLOTS, size)."""
-        return self._rows.copy()
+    def summed(self, places: slice) -> Counts:
+        """The sums over all workers of some of the integers."""
+        summed: Counts = self.rows[:, places].sum(axis=0)
+        return summed
 
 
 def in_memory(size: int, slot: int) -> SharedCounts:
     """The same where no file can be had: this worker's counts alone, lost with it."""
     alone = SharedCounts.__new__(SharedCounts)
-    alone._rows = np.zeros((SLOTS, size), np.int64)
-    alone.own = alone._rows[slot]
+    alone.rows = np.zeros((SLOTS, size), np.int64)
+    alone.own = alone.rows[slot]
     return alone
 
 

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from monitoring.alarms import Alarm, MonitorName
+from monitoring.outcome_errors import Scale
+from schemas.features import Kind
+from schemas.predictions import Variant
 
 HISTORY_POINTS = 120
 """Most points of a history."""
 
 Stage = Literal["validate", "queue", "preprocess", "predict", "total"]
-Variant = Literal["stable", "canary", "shadow"]
-OutcomeScale = Literal["relative", "typical", "quantile"]
 
 
 def _finite(value: Any) -> Any:
@@ -98,7 +99,7 @@ class ColumnSnapshot(_Part):
 
     name: str
     unit: str | None = None
-    kind: Literal["number", "flag", "date", "category"]
+    kind: Kind
     labels: list[str]
     reference: list[float]
     live: list[int]
@@ -151,7 +152,7 @@ class OutcomesSnapshot(_Part):
 
     outcomes: int
     with_interval: int
-    scale: OutcomeScale = "relative"
+    scale: Scale = "relative"
     bias: Figure = None
     mean_error: Figure = None
     coverage: Figure = None

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from monitoring.outcome_errors import Scale
 from monitoring.outcome_history import OutcomeTotals
 from monitoring.profile import Profile
 from monitoring.snapshot import (
     MonitorSnapshot,
     OutcomePoint,
-    OutcomeScale,
     Promise,
     Stage,
     Target,
-    Variant,
     WorkerSnapshot,
 )
 from monitoring.traffic_history import TrafficTotals
 from schemas.features import Column
+from schemas.predictions import Variant
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class OutcomeState:
     totals: OutcomeTotals
     promised: Promise
     error_edges: Sequence[float]
-    scale: OutcomeScale = "relative"
+    scale: Scale = "relative"
     pair_edges: Sequence[float] = ()
     points: Sequence[OutcomePoint] = ()
 

@@ -18,6 +18,7 @@ Read = TypeVar("Read", bound=BaseModel)
 
 
 def read(path: Path, model: type[Read]) -> Read | None:
+    """What a file holds; None, with a warning if it is there, where it cannot be read."""
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -28,15 +29,16 @@ def read(path: Path, model: type[Read]) -> Read | None:
 
 
 def locked(path: Path) -> int | None:
-    """The open and locked file, or None if somebody else has it; its lock ends with the process."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return None
+    """The open and locked file, or None if somebody else has it; its lock ends with the process.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         return None
     return handle

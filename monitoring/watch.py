@@ -11,6 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -165,7 +166,8 @@ class Watch:
     def lead(self) -> bool:
         """Whether this worker is the one that looks; it becomes it if nobody is."""
         if self._lock is None:
-            self._lock = state_files.locked(self._folder / LOCK)
+            with suppress(OSError):
+                self._lock = state_files.locked(self._folder / LOCK)
             if self._lock is not None:
                 self._alarms = {_name(alarm): alarm for alarm in read_alarms(self._folder)}
         return self._lock is not None

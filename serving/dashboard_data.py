@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from monitoring.alarms import Alarm
 from monitoring.exposition import Everything, VersionMetrics, alive
 from monitoring.metrics import SECONDS, STAGES, Labels, Metrics
@@ -11,6 +13,7 @@ from monitoring.outcome_contract import OutcomeContract
 from monitoring.outcome_errors import EDGES, SCALES
 from monitoring.outcome_history import outcome_totals
 from monitoring.outcomes import OUTCOMES
+from monitoring.shared_counts import SLOTS
 from monitoring.snapshot import MonitorSnapshot, Promise, Snapshot, Target, WorkerSnapshot
 from monitoring.snapshot_builder import build_snapshot, pair_edges
 from monitoring.snapshot_counts import (
@@ -26,6 +29,7 @@ from monitoring.snapshot_counts import (
 from monitoring.snapshot_figures import example_request
 from monitoring.traffic_history import TrafficHistory
 from registry.bundle import Description, ModelDefinition
+from schemas.predictions import Variant
 from serving.live_models import LiveModels
 from serving.outcome_desk import terms_of
 
@@ -102,14 +106,14 @@ class DashboardData:
             if name in counted
         ]
 
-    def _version(self, bundle: Description, version: VersionMetrics, variant: str, weight: float) -> VersionState:
+    def _version(self, bundle: Description, version: VersionMetrics, variant: Variant, weight: float) -> VersionState:
         evidence = version.evidence
         monitors = [MonitorSnapshot(**each.model_dump()) for each in evidence.monitors] if evidence else []
         return VersionState(
             version=version.name,
-            variant=variant,  # type: ignore[arg-type]  # the plan's own words
+            variant=variant,
             weight=weight,
-            loaded_at=float(version.metrics.highest("loaded_timestamp_seconds")),
+            loaded_at=float(version.metrics.by_slot("loaded_timestamp_seconds").max()),
             profile=version.profile,
             counts=_version_counts(version),
             calibrated_until=bundle.manifest.data.calibrated_until.isoformat(),
@@ -148,8 +152,7 @@ def _mean_error(bundle: Description) -> float | None:
 
 
 def _by_label(metrics: Metrics, name: str) -> dict[Labels, int]:
-    total = metrics.shared.total
-    return {labels: int(total[place]) for labels, place in metrics.layout.combinations[name].items()}
+    return {labels: int(numbers[0]) for labels, numbers in metrics.by_labels(name).items()}
 
 
 def _by_only_label(metrics: Metrics, name: str) -> dict[str, int]:
@@ -196,19 +199,14 @@ def _version_counts(version: VersionMetrics) -> VersionCounts:
 
 
 def _workers(seen: Everything) -> list[WorkerSnapshot]:
-    service, rows = seen.service, seen.service.shared.by_slot
-    started, generation = (
-        service.layout.place(name, ()) for name in ("worker_started_timestamp_seconds", "generation")
-    )
-    waiting = [
-        (version.metrics.shared.by_slot, version.metrics.layout.place("waiting_rows", ())) for version in seen.versions
-    ]
+    started, generation = (seen.service.by_slot(name) for name in ("worker_started_timestamp_seconds", "generation"))
+    waiting = sum((version.metrics.by_slot("waiting_rows") for version in seen.versions), np.zeros(SLOTS, np.int64))
     return [
         WorkerSnapshot(
             worker=str(slot),
-            started_at=float(rows[slot, started]),
-            generation=int(rows[slot, generation]),
-            waiting_rows=int(sum(counts[slot, place] for counts, place in waiting)),
+            started_at=float(started[slot]),
+            generation=int(generation[slot]),
+            waiting_rows=int(waiting[slot]),
         )
         for slot in alive(seen)
     ]

@@ -101,21 +101,21 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
-        request = _validated(one, http.body)
-        validated = perf_counter()
+        request = validated(one, http.body)
+        read = perf_counter()
         answer = await predictor.answer([request.features], request.version, request.routing_key)
         written = answer.first_to_json()
-        answer.origin.observed.took(validated - started, perf_counter() - started)
+        answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 
     async def predict_batch(http: Request) -> Reply:
         started = perf_counter()
         async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
             bulk = await aside(large, bodies.read, http.body)
-        validated = perf_counter()
+        read = perf_counter()
         answer = await predictor.predict_matrix(*bulk)
         written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)
-        answer.origin.observed.took(validated - started, perf_counter() - started)
+        answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 
     group, many = "predictions", either_request(rows, max_rows)
@@ -165,11 +165,11 @@ def rollout_endpoints(admin: Admin) -> list[Endpoint]:
 
     async def change(http: Request) -> Reply:
         admin.authorise(header(http.scope, b"authorization"))
-        return _json(await asyncio.to_thread(admin.change, _validated(PlanChange, http.body)))
+        return _json(await asyncio.to_thread(admin.change, validated(PlanChange, http.body)))
 
     async def roll_back(http: Request) -> Reply:
         admin.authorise(header(http.scope, b"authorization"))
-        return _json(await asyncio.to_thread(admin.roll_back, _validated(Rollback, http.body or b"{}")))
+        return _json(await asyncio.to_thread(admin.roll_back, validated(Rollback, http.body or b"{}")))
 
     group, changes, waiting = "rollout", CHANGE_ERRORS, (errors.NotReady,)
     return [
@@ -202,7 +202,12 @@ def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]
     ]
 
 
-def _validated(model: type[Any], body: bytes) -> Any:
+def validated(model: type[Any], body: bytes) -> Any:
+    """The body as the model has it.
+
+    Raises:
+        InvalidInput, MalformedJson: it breaks the schema, or is no JSON.
+    """
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

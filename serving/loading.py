@@ -51,15 +51,14 @@ class LiveVersion:
     """A version that answers requests.
 
     Args:
+        bundle: what it says of itself. Its model is the runner's alone, and goes with it.
         keys: of its rows in the cache.
-        described: the bundle without its model; what is kept longer than the version keeps this.
         loaded_at: Unix time in seconds.
         observed: what it did, until it is counted.
         origins: what its answers say of it, by the part that it plays; made when first needed.
     """
 
     bundle: Description
-    described: Description
     runner: SubmitsRows
     keys: RowKeys
     loaded_at: float
@@ -117,7 +116,7 @@ def live_version(described: Description, runner: SubmitsRows) -> LiveVersion:
     manifest = described.manifest
     keys = RowKeys(manifest.model, described.version, manifest.schema_hash)
     observed = Observed(runner.counts, runner.batches)
-    return LiveVersion(described, described.without_model(), runner, keys, time.time(), observed)
+    return LiveVersion(described.without_model(), runner, keys, time.time(), observed)
 
 
 def _one_row(definition: ModelDefinition, bundle: Bundle) -> Matrix:

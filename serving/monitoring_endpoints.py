@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import ValidationError
-
 from monitoring import dashboard
 from monitoring.exposition import CONTENT_TYPE
 from monitoring.snapshot import Snapshot
 from schemas import errors
 from schemas.outcomes import OutcomesRequest, OutcomesResponse
-from serving import problems
 from serving.asgi import JSON, Reply, Request, header
-from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint
+from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint, validated
 from serving.monitors import Monitors
 from serving.outcome_desk import OutcomeDesk
 from serving.predictor import aside
@@ -25,7 +22,7 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
     """Where the truth comes in."""
 
     async def outcomes(http: Request) -> Reply:
-        request = await aside(len(http.body) > LARGE_BYTES, _read, http.body)
+        request = await aside(len(http.body) > LARGE_BYTES, validated, OutcomesRequest, http.body)
         return Reply(200, [JSON], (await desk.report(request)).model_dump_json().encode())
 
     refusals = (*BODY_ERRORS, errors.NotReady, errors.Unavailable, errors.Internal)
@@ -58,10 +55,3 @@ def monitoring_endpoints(monitors: Monitors) -> list[Endpoint]:
             for path in dashboard.PATHS
         ),
     ]
-
-
-def _read(body: bytes) -> OutcomesRequest:
-    try:
-        return OutcomesRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise problems.from_validation(error) from None

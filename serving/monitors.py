@@ -33,7 +33,7 @@ from serving.dashboard_data import DashboardData
 from serving.live_models import LiveModels
 from serving.observer import Observer, Sums
 from serving.outcome_desk import OutcomeDesk, terms_of
-from serving.secret_lists import secret_parts
+from serving.secret_lists import parts, secret_parts
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class Monitors:
                 if room.has_counted(described):
                     room.of(described)
         for version in self._live.versions.values():
-            room.of(version.described)
+            room.of(version.bundle)
 
 
 def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> PredictionLog | None:
@@ -210,11 +210,10 @@ def open_log(definition: ModelDefinition, settings: Settings, home: Path) -> Pre
 
 def log_settings(settings: Settings, home: Path) -> dict[str, Any]:
     """The settings of the prediction log, as it calls them."""
-    personal = [name.strip() for name in settings.personal_fields.split(",") if name.strip()]
     return {
         "directory": home / LOG,
         "sampling": settings.prediction_log,
-        "personal_fields": tuple(personal),
+        "personal_fields": tuple(parts(settings.personal_fields)),
         "personal": settings.personal,
         "hash_key": settings.personal_hash_key,
     }
@@ -234,16 +233,18 @@ def check_log_settings(definition: ModelDefinition, settings: Settings) -> None:
 
 def drift_contract(described: Description, settings: Settings) -> Contract:
     """The drift contract of a version: its bundle's, but for what the settings say."""
-    given = {name: getattr(settings, name) for name in ("false_alarm_days", "ignore_below", "rows_per_day")}
-    return described.manifest.contract.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
+    given = _given(settings, "false_alarm_days", "ignore_below", "rows_per_day")
+    return described.manifest.contract.model_copy(update=given)
 
 
 def outcome_contract(settings: Settings) -> OutcomeContract:
     """The contract of the outcome alarms."""
-    given = {name: getattr(settings, name) for name in ("false_alarm_days", "ignore_below", "outcomes_per_day")}
-    return OutcomeContract(**{name: value for name, value in given.items() if value is not None})
+    return OutcomeContract(**_given(settings, "false_alarm_days", "ignore_below", "outcomes_per_day"))
+
+
+def _given(settings: Settings, *names: str) -> dict[str, Any]:
+    """Those of some settings that are set."""
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
 
 
 def state_folder(settings: Settings, model: str) -> Path:

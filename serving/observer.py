@@ -83,8 +83,8 @@ class Observer:
         for version in self._live.versions.values():
             if version.observed not in self._seen:
                 version.observed.when_many = self._count_soon
-                room.of(version.described).metrics.set("loaded_timestamp_seconds", int(version.loaded_at))
-            self._seen[version.observed] = (version.described, now)
+                room.of(version.bundle).metrics.set("loaded_timestamp_seconds", int(version.loaded_at))
+            self._seen[version.observed] = (version.bundle, now)
         for observed, (described, seen_at) in list(self._seen.items()):
             _count_version(room.of(described), observed)
             if now - seen_at > LEAVE_SECONDS:

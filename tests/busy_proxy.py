@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 
 import httpx
+
+from tests.loopback import listening
 
 BUSY = {
     "type": "urn:plumbline:problem:overloaded",
@@ -80,13 +82,6 @@ def busy_at_first(service: str) -> Iterator[Busy]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Nothing: tests look at the counts."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = Busy(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with listening(Handler) as address:
+        state = Busy(f"http://{address}")
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

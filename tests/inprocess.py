@@ -7,10 +7,14 @@ import importlib
 import io
 import json
 import logging
+import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -18,6 +22,8 @@ import bentoml
 import httpx
 import prometheus_client
 from bentoml._internal.monitoring.api import _MONITOR_INSTANCES
+
+from tests.served import ROOT
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
@@ -141,6 +147,26 @@ class InProcess:
 
         self.run(end())
         self._loop.close()
+
+
+def said_apart(code: str, argument: Any, home: Path, folder: Path) -> Any:
+    """What a program prints as JSON that runs in a process of its own, with a copy of the versions at `home`.
+
+    Args:
+        argument: given to it as JSON.
+        folder: becomes its BENTOML_HOME.
+    """
+    shutil.copytree(home / "models", folder / "models")
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(argument)],
+        cwd=ROOT,
+        env={**os.environ, "BENTOML_HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @contextmanager

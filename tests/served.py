@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,15 +104,21 @@ def wait_until_ready(running: Served) -> None:
     Raises:
         AssertionError: the process ended or took too long; the message holds its log.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and running.process.poll() is None:
+    if not becomes_ready(running.url, START_SECONDS, lambda: running.process.poll() is None):
+        raise AssertionError(f"the service did not become ready:\n{running.log.read_text()[-4000:]}")
+
+
+def becomes_ready(url: str, seconds: float, runs: Callable[[], bool] = lambda: True) -> bool:
+    """Whether /readyz answers 200 within so many seconds, while what serves it runs."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and runs():
         try:
-            if httpx.get(f"{running.url}/readyz", timeout=2).status_code == 200:
-                return
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return True
         except httpx.TransportError:
             pass
         time.sleep(0.1)  # between polls; nothing else tells when a port is bound
-    raise AssertionError(f"the service did not become ready:\n{running.log.read_text()[-4000:]}")
+    return False
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

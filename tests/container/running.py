@@ -13,7 +13,7 @@ import httpx
 import psutil
 
 from tests.container.engine import Engine, once
-from tests.served import free_port
+from tests.served import becomes_ready, free_port
 
 MEMORY_MB = 768
 CPUS = 1
@@ -110,15 +110,8 @@ def wait_until_ready(container: Container, seconds: float = READY_SECONDS) -> No
     Raises:
         AssertionError: it took too long; the message holds the log.
     """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{container.url}/readyz", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)  # between polls; nothing else tells when a port is bound
-    raise AssertionError(f"not ready within {seconds} s:\n{container.log()[-4000:]}")
+    if not becomes_ready(container.url, seconds):
+        raise AssertionError(f"not ready within {seconds} s:\n{container.log()[-4000:]}")
 
 
 def until_stable(container: Container, version: str, seconds: float = 30) -> dict[str, Any]:

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import os
 import pickle
 import shutil
 import stat
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +27,8 @@ from registry.errors import BundleRefused, PlanUnreadable
 from registry.plan_file import PlanFile
 from serving.cache import FORMAT
 from serving.redis_cache import PREFIX, RedisCache
-from tests.conftest import EXAMPLE, ROOT
-from tests.inprocess import InProcess, in_process
+from tests.conftest import EXAMPLE
+from tests.inprocess import InProcess, in_process, said_apart
 from tests.redis_server import redis_server
 from tests.served import serve
 from tests.unit.registry.foreign import Exploit
@@ -255,18 +252,7 @@ print(json.dumps([heard, found]))
 
 
 def test_a_whole_life_of_the_service_unpickles_nothing(home: Path, tmp_path: Path) -> None:
-    shutil.copytree(home / "models", tmp_path / "models")
-    environment = {**os.environ, "BENTOML_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", WHOLE_LIFE, json.dumps(EXAMPLE)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    heard, found = json.loads(done.stdout)
+    heard, found = said_apart(WHOLE_LIFE, EXAMPLE, home, tmp_path)
     assert heard > 0  # the hook does hear of unpickling
     assert found == []
 

@@ -13,7 +13,7 @@ ANSWER = f"{RUN};serving.short_way.ShortConnection._answer"
 TEXT = f"""\
 {RUN} 100
 {ANSWER} 50
-{ANSWER};serving.endpoints.predict;serving.endpoints._validated;pydantic.main.BaseModel.model_validate_json 30
+{ANSWER};serving.endpoints.predict;serving.endpoints.validated;pydantic.main.BaseModel.model_validate_json 30
 {ANSWER};serving.runner.Runner.submit;a.<lambda> 5
 runner_0;threading.Thread.run;serving.batch.BatchComputer.outcomes 70
 runner_1;threading.Thread.run 45"""

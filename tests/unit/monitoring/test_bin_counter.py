@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from monitoring.bin_counter import BinCounter, labels_of, split
+from monitoring.bin_counter import BinCounter, labels_of
 from monitoring.profile import Profile, Values, profile_category, profile_number
+from monitoring.snapshot_counts import by_column
 
 RNG = np.random.default_rng(0)
 MANY = [f"level {number}" for number in range(30)]
@@ -48,7 +49,7 @@ def test_the_same_bins_as_the_profile(columns: tuple[Values, ...], data: st.Data
     expected = [column.count(part) for column, part in zip(PROFILE.columns, [*columns, predictions], strict=True)]
     counted = COUNTER.count(np.stack(columns, axis=1), predictions)
     assert counted.tolist() == np.concatenate(expected).tolist()
-    assert [part.tolist() for part in split(PROFILE, counted)] == [part.tolist() for part in expected]
+    assert by_column(PROFILE, counted) == [part.tolist() for part in expected]
 
 
 def test_every_bin_has_its_name() -> None:

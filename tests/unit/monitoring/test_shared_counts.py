@@ -85,7 +85,7 @@ def test_counting_goes_on_where_nothing_can_be_written(tmp_path: Path, caplog: p
     counts = open_counts(tmp_path / "file" / "counts", SIZE, 3)
     counts.own += np.arange(SIZE)
     assert counts.total.tolist() == [0, 1, 2, 3, 4]
-    assert counts.by_slot[3].tolist() == [0, 1, 2, 3, 4]
+    assert counts.rows[3].tolist() == [0, 1, 2, 3, 4]
     assert "stay in this worker's memory" in caplog.text
 
 

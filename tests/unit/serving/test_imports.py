@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import EXAMPLE, ROOT
+from tests.inprocess import said_apart
 
 AUDITED_IMPORT = """
 import json, sys
@@ -61,18 +61,7 @@ def test_importing_the_service_writes_nothing_and_talks_to_nobody(tmp_path: Path
 
 
 def test_serving_a_prediction_imports_neither_pandas_nor_matplotlib(home: Path, tmp_path: Path) -> None:
-    shutil.copytree(home / "models", tmp_path / "models")
-    environment = {**os.environ, "BENTOML_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", SERVE_ONE, json.dumps(EXAMPLE)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == []
+    assert said_apart(SERVE_ONE, EXAMPLE, home, tmp_path) == []
 
 
 @pytest.mark.parametrize("path", GENERAL, ids=lambda path: str(path.relative_to(ROOT)))

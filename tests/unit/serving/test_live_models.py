@@ -95,7 +95,7 @@ async def _swap(definition: ModelDefinition, file: PlanFile, first: str, second:
         observer, room = Observer(live, time.time, dict), CountingRoom([file.path.parent / "counts"], [])
         observer.start(room)
         observer.count()  # what is counted of a version outlives it, its model does not
-        gone = weakref.ref(live.now().versions[first].bundle.model)
+        gone = weakref.ref(live.now().versions[first].runner._computer._model)
         file.write(plan.with_stable(second), replaces=plan.generation)
         await until(lambda: live.now().plan.stable == second)
         assert list(live.now().versions) == [second]
