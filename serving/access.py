@@ -40,7 +40,7 @@ class Access:
 
     def admits_client(self, authorization: bytes) -> bool:
         """Whether a client with that header may ask for predictions."""
-        return not self._api_keys or _knows(self._api_keys, _bearer(authorization))
+        return not self._api_keys or knows(self._api_keys, bearer(authorization))
 
     def check(self, audience: Audience, authorization: bytes) -> None:
         """Let a request pass, or not.
@@ -58,14 +58,16 @@ class Access:
 
     def _admits_operator(self, authorization: bytes) -> bool:
         # a browser sends a password only; changes of the plan do not take it, lest another site's page should make one
-        return _knows(self._admin_token, _bearer(authorization) or _password(authorization))
+        return knows(self._admin_token, bearer(authorization) or _password(authorization))
 
 
-def _knows(keys: list[bytes], given: bytes) -> bool:
+def knows(keys: list[bytes], given: bytes) -> bool:
+    """Whether one of the keys was given, in a time that does not tell which or how nearly."""
     return sum([hmac.compare_digest(given, key) for key in keys]) > 0
 
 
-def _bearer(authorization: bytes) -> bytes:
+def bearer(authorization: bytes) -> bytes:
+    """The token of an Authorization header, empty if it carries none."""
     scheme, _, given = authorization.partition(b" ")
     return given.strip() if scheme.lower() == b"bearer" else b""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from typing import Any
 
@@ -23,6 +22,7 @@ from registry.plan_file import PlanFile
 from registry.rollout import default_plan
 from schemas.errors import Conflict, Forbidden, InvalidInput, PlumblineError, Unauthorised
 from schemas.predictions import Variant
+from serving.access import bearer, knows
 from serving.live_models import LiveModels
 
 
@@ -91,8 +91,7 @@ class Admin:
         """
         if self._token is None:
             raise Forbidden("Changing the plan over HTTP is off; set PLUMBLINE_ADMIN_TOKEN to switch it on.")
-        scheme, _, given = header.partition(b" ")
-        if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token):
+        if not knows([self._token], bearer(header)):
             raise Unauthorised("Send the header Authorization: Bearer <token>.", headers={"WWW-Authenticate": "Bearer"})
 
     def models(self) -> Models:
