@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -37,8 +39,10 @@ class Read(NamedTuple):
 
 
 class _ReadsCells(Protocol):
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        """The cells as floats, and which of them are surely valid."""
+    kinds: set[type]
+
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        """The cells as floats, and which of them are surely valid. `typed`: all are of these kinds, and none is NaN."""
 
 
 class ColumnReader:
@@ -50,7 +54,7 @@ class ColumnReader:
 
     def __init__(self, rows: type[Features]) -> None:
         self._rows = rows
-        self.defaults = {name: field.default for name, field in rows.model_fields.items()}
+        self._defaults = {name: field.default for name, field in rows.model_fields.items()}
         self._readers = _readers(rows)
 
     @property
@@ -58,8 +62,30 @@ class ColumnReader:
         """Whether the class has only rules that are known here; if not, no row is ever sure."""
         return self._readers is not None
 
-    def read(self, columns: Mapping[str, Cells], count: int) -> Read:
-        """Encode columns of `count` cells each; one that is absent has its default in every row."""
+    def types(self) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
+        """A row and columns for msgspec to read: cells of exactly the declared types, in their order.
+
+        A column that is left out is UNSET. Only for a class that is known.
+        """
+        assert self._readers is not None
+        row, columns = list[tuple[str, Any, Any]](), list[tuple[str, Any, Any]]()
+        for column, reader in zip(self._rows.columns(), self._readers, strict=True):
+            cell = _cell_type(reader.kinds)
+            if column.required:
+                row.append((column.name, cell, msgspec.NODEFAULT))
+                columns.append((column.name, list[cell], msgspec.NODEFAULT))  # type: ignore[valid-type]
+            else:
+                default = self._defaults[column.name]
+                row.append((column.name, cell, default.isoformat() if isinstance(default, date) else default))
+                columns.append((column.name, list[cell] | msgspec.UnsetType, msgspec.UNSET))  # type: ignore[valid-type]
+        return _struct(self._rows.__name__, row), _struct(f"{self._rows.__name__}Columns", columns)
+
+    def read(self, columns: Mapping[str, Cells], count: int, typed: bool = False) -> Read:
+        """Encode columns of `count` cells each; one that is absent has its default in every row.
+
+        Args:
+            typed: whether the cells have the declared types already, because they were read by `types`.
+        """
         declared = self._rows.columns()
         matrix = np.full((count, len(declared)), MISSING)
         if self._readers is None:
@@ -67,10 +93,10 @@ class ColumnReader:
         sure = np.ones(count, dtype=np.bool_)
         for index, (column, reader) in enumerate(zip(declared, self._readers, strict=True)):
             if column.name in columns:
-                matrix[:, index], valid = reader.read(columns[column.name])
+                matrix[:, index], valid = reader.read(columns[column.name], typed)
                 sure &= valid
             else:
-                matrix[:, index] = column.encode(self.defaults[column.name])
+                matrix[:, index] = column.encode(self._defaults[column.name])
         agree = self._rows.columns_agree({column.name: matrix[:, i] for i, column in enumerate(declared)})
         return Read(matrix, sure if agree is None else sure & agree)
 
@@ -79,10 +105,10 @@ class _Numbers:
     """Cells of a number or a flag."""
 
     def __init__(self, kinds: set[type], optional: bool, rules: Sequence[Callable[[Vector], Mask]]) -> None:
-        self._kinds, self._optional, self._rules = kinds, optional, rules
+        self.kinds, self._optional, self._rules = kinds, optional, rules
 
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        cells, fits = _of_kinds(cells, self._kinds)
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, self.kinds, typed)
         try:
             values = np.array(cells, dtype=np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
         except OverflowError:  # a whole number beyond any float
@@ -94,7 +120,7 @@ class _Numbers:
                 valid &= rule(values)
         if self._optional:
             missing = np.isnan(values)
-            if missing.sum() != cells.count(None):  # a NaN that was sent is no missing value
+            if not typed and missing.sum() != cells.count(None):  # a NaN that was sent is no missing value
                 fits &= np.array([cell is None or cell == cell for cell in cells])
             valid |= missing
         return values, valid & fits
@@ -104,13 +130,16 @@ class _Texts:
     """Cells of a category or a date: each text is asked of pydantic once."""
 
     def __init__(self, column: Column, adapter: TypeAdapter[Any], optional: bool) -> None:
-        self._encode, self._adapter, self._optional = column.encode, adapter, optional
+        self._encode, self._adapter = column.encode, adapter
+        self.kinds: set[type] = {str, NoneType} if optional else {str}
         self._codes: dict[str | None, float] = {}
 
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        cells, fits = _of_kinds(cells, {str, NoneType} if self._optional else {str})
-        known = self._known(set(cells))
-        codes = list(map(known.get, cells))
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, self.kinds, typed)
+        try:
+            return np.fromiter(map(self._codes.__getitem__, cells), np.float64, len(cells)), fits
+        except KeyError:  # a new text
+            codes = list(map(self._known(set(cells)).get, cells))
         if None in codes:
             fits &= np.array([code is not None for code in codes])
         return np.array(codes, dtype=np.float64), fits
@@ -134,12 +163,22 @@ class _Texts:
         return learned
 
 
-def _of_kinds(cells: Cells, kinds: set[type]) -> tuple[list[Any], Mask]:
+def _of_kinds(cells: Cells, kinds: set[type], typed: bool) -> tuple[Cells, Mask]:
     """The cells, None for those of another type, and which are of these types. True is no number: types are exact."""
-    if kinds.issuperset(map(type, cells)):
-        return list(cells), np.ones(len(cells), dtype=np.bool_)
+    if typed or kinds.issuperset(map(type, cells)):
+        return cells, np.ones(len(cells), dtype=np.bool_)
     fits = [type(cell) in kinds for cell in cells]
     return [cell if fit else None for cell, fit in zip(cells, fits, strict=True)], np.array(fits)
+
+
+def _cell_type(kinds: set[type]) -> Any:
+    """These kinds for msgspec, which knows that a float may be written without a point."""
+    plain: Any = float if float in kinds else next(kind for kind in kinds if kind is not NoneType)
+    return plain | None if NoneType in kinds else plain
+
+
+def _struct(name: str, fields: Sequence[tuple[str, Any, Any]]) -> type[msgspec.Struct]:
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 def _readers(rows: type[Features]) -> list[_ReadsCells] | None:

@@ -1,7 +1,8 @@
 """Bodies of bulk requests, as rows or as columns, to a matrix.
 
-A body of many rows is read by columns first (`preprocessors/columns.py`). Whatever that is not sure of is read again by
-pydantic, which takes it or words the errors: how a body is read changes how long it takes and nothing else.
+A body of many rows is read by msgspec, which builds nothing but the declared names and types, and checked by columns
+(`preprocessors/columns.py`). Whatever that is not sure of is read again by pydantic, which takes it or words the
+errors: how a body is read changes how long it takes and nothing else.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import orjson
+from msgspec import UNSET, UnsetType
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
@@ -48,8 +51,9 @@ class BulkBodies:
     """
 
     def __init__(self, rows: type[Features], max_rows: int) -> None:
-        self._declared = rows.columns()
+        self._names = rows.names()
         self._reader, self._encoder = ColumnReader(rows), RowEncoder(rows)
+        self._known = _decoder(self._reader) if self._reader.knows else None
         self._by_rows, self._by_columns = batch_request(rows, max_rows), columns_request(rows, max_rows)
         self._some_rows: TypeAdapter[list[Features]] = TypeAdapter(list[rows])  # type: ignore[valid-type]
         self._rows_allowed = TypeAdapter(Annotated[list[Any], Field(min_length=1, max_length=max_rows)])
@@ -62,7 +66,7 @@ class BulkBodies:
             MalformedJson: the body is not JSON.
             InvalidInput: it breaks the schema.
         """
-        sure = self._sure(body) if len(body) >= LEAST_BYTES and self._reader.knows else None
+        sure = self._sure(body) if len(body) >= LEAST_BYTES and self._known else None
         if sure is not None:
             return sure
         if b'"columns"' in body or b"\\u00" in body:  # the name itself may be written with escapes
@@ -72,48 +76,26 @@ class BulkBodies:
         return self._read_rows(body)
 
     def _sure(self, body: bytes) -> Bulk | None:
-        """The request, if all of it is surely valid.
-
-        orjson is the fastest parser. It takes no NaN and makes floats of huge integers, but neither is ever sure.
-        """
+        """The request, if all of it is surely valid."""
+        assert self._known is not None
         try:
-            parsed = orjson.loads(body)
-            form = "columns" if "columns" in parsed else "rows"
-            content = parsed.pop(form)
-            options = BatchOptions.model_validate(parsed)  # refuses a second form too
-            columns = content if form == "columns" else self._transposed(content)
-            count = len(next(iter(columns.values())))
-        except (ValueError, TypeError, AttributeError, KeyError, StopIteration):  # it has another shape
+            request = self._known.decode(body)
+            options = BatchOptions(**_given(version=request.version, routing_key=request.routing_key))
+        except (msgspec.DecodeError, ValueError, RecursionError):  # text that is no UTF-8, options that break a rule
             return None
-        if not 1 <= count <= self._max_rows or self._broken_columns(columns, count):
+        if (request.rows is UNSET) == (request.columns is UNSET):
             return None
-        matrix, sure = self._reader.read(columns, count)
+        if request.rows is UNSET:
+            columns = _given(**msgspec.structs.asdict(request.columns))
+        else:
+            columns = dict(
+                zip(self._names, zip(*map(msgspec.structs.astuple, request.rows), strict=True), strict=False)
+            )
+        count = len(next(iter(columns.values()), ()))
+        if not 1 <= count <= self._max_rows or any(len(cells) != count for cells in columns.values()):
+            return None
+        matrix, sure = self._reader.read(columns, count, typed=True)
         return Bulk(matrix, options.version, options.routing_key) if sure.all() else None
-
-    def _transposed(self, rows: list[dict[str, Any]]) -> dict[str, Cells]:
-        """Rows as columns.
-
-        Raises:
-            TypeError, AttributeError: the rows are not a list of objects.
-            KeyError: a row has a name too few or too many.
-        """
-        if set(map(type, rows)) != {dict}:
-            raise TypeError
-        names = {column.name: not column.required for column in self._declared}
-        if set(map(len, rows)) == {len(names)}:
-            return {name: [row[name] for row in rows] for name in names}
-        if not all(map(frozenset(names).issuperset, rows)):
-            raise KeyError
-        defaults = self._reader.defaults
-        return {
-            name: [row.get(name, defaults[name]) for row in rows] if optional else [row[name] for row in rows]
-            for name, optional in names.items()
-        }
-
-    def _broken_columns(self, columns: Mapping[str, Any], count: int) -> bool:
-        required = {column.name for column in self._declared if column.required}
-        lists = all(type(cells) is list and len(cells) == count for cells in columns.values())
-        return not (lists and required <= columns.keys() <= {column.name for column in self._declared})
 
     def _read_rows(self, body: bytes) -> Bulk:
         try:
@@ -176,6 +158,23 @@ class BulkBodies:
                 {**detail, "loc": ("rows", asked[int(detail["loc"][0])], *detail["loc"][1:])} for detail in found
             ]
         return matrix, []
+
+
+def _decoder(reader: ColumnReader) -> msgspec.json.Decoder[Any]:
+    """Of either form of a request; what was not given is UNSET."""
+    row, columns = reader.types()
+    fields: list[tuple[str, Any, Any]] = [
+        ("rows", list[row] | UnsetType, UNSET),  # type: ignore[valid-type]
+        ("columns", columns | UnsetType, UNSET),
+        ("version", Any, UNSET),
+        ("routing_key", Any, UNSET),
+    ]
+    request = msgspec.defstruct("BatchRequest", fields, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(request)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def _parsed(body: bytes) -> Any:
