@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
-from monitoring.prediction_ids import IdWriter
+from monitoring.prediction_ids import TOKEN_LENGTH, IdWriter, Tokens
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
 from serving.batch import Results
 from serving.cached_answers import Answered
@@ -113,40 +114,47 @@ class BulkAnswer(NamedTuple):
 
     def to_json(self) -> bytes:
         """The bytes of `predictions()` as JSON."""
-        pieces = [_numbers(self.value), *self._intervals(), self._middles()]
-        pieces += [[name.encode() for name in self.ids], self._ends()]
-        written = [b""] * (len(pieces) * len(self.ids))
+        numbers, rests = [_numbers(self.value)], self._rests()
+        if self.low is not None and self.high is not None and self.origin.coverage is not None:
+            count = len(rests)
+            numbers += [
+                [b',"interval":{"low":'] * count,
+                _numbers(self.low),
+                [b',"high":'] * count,
+                _numbers(self.high),
+            ]
+        pieces = [*numbers, rests]
+        written = [b""] * (len(pieces) * len(rests))
         for place, column in enumerate(pieces):
             written[place :: len(pieces)] = column
         return b'{"predictions":[{"prediction":' + b"".join(written) + b"]}"
 
-    def _intervals(self) -> list[list[bytes]]:
-        count = len(self.value)
-        if self.low is None or self.high is None or self.origin.coverage is None:
-            return [[b',"interval":null'] * count]
-        end = b',"coverage":' + orjson.dumps(self.origin.coverage) + b"}"
-        return [
-            *([b',"interval":{"low":'] * count, _numbers(self.low)),
-            *([b',"high":'] * count, _numbers(self.high), [end] * count),
-        ]
+    def _rests(self) -> list[bytes]:
+        """What follows each row's numbers, up to the number of the next row. Most differ in their ids only."""
+        before, between, after, following = (
+            self._before(),
+            b'"prediction_id":"',
+            b'","cached":false}',
+            b',{"prediction":',
+        )
+        ids = _joined(self.ids)
+        rests = _framed(before + b'"warnings":[],' + between, ids, after + following)
+        for row in {*self.warnings, *self.cached, len(rests) - 1}:
+            found = _WARNINGS.dump_json(self.warnings.get(row, []))
+            name = ids[row * TOKEN_LENGTH : (row + 1) * TOKEN_LENGTH]
+            end = b'","cached":true}' if row in self.cached else after
+            last = b"" if row == len(rests) - 1 else following
+            rests[row] = b"".join([before, b'"warnings":', found, b",", between, name, end, last])
+        return rests
 
-    def _middles(self) -> list[bytes]:
-        """From the interval to the id."""
-        names = ("model", "version", "variant")
-        parts = [b',"%b":%b' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names]
-        start = b"".join(parts) + b',"warnings":'
-        middles = [start + b'[],"prediction_id":"'] * len(self.value)
-        for row, found in self.warnings.items():
-            middles[row] = start + _WARNINGS.dump_json(found) + b',"prediction_id":"'
-        return middles
-
-    def _ends(self) -> list[bytes]:
-        """From the id to the next row's prediction."""
-        ends = [b'","cached":false},{"prediction":'] * len(self.value)
-        for row in self.cached:
-            ends[row] = b'","cached":true},{"prediction":'
-        ends[-1] = ends[-1].partition(b',{"')[0]
-        return ends
+    def _before(self) -> bytes:
+        """From a row's last number to its warnings."""
+        coverage, names = self.origin.coverage, ("model", "version", "variant")
+        whole = self.low is not None and self.high is not None and coverage is not None
+        interval = b',"coverage":%b},' % orjson.dumps(coverage) if whole else b',"interval":null,'
+        return interval + b"".join(
+            b'"%b":%b,' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names
+        )
 
 
 def warnings_of(results: Results) -> Warnings:
@@ -160,10 +168,25 @@ def warnings_of(results: Results) -> Warnings:
 
 def _ids(
     origin: Origin, value: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
-) -> list[str]:
+) -> Sequence[str]:
     if len(value) == 1:
         return [origin.ids.one(value[0], low[0] if low else None, high[0] if high else None, now)]
     return origin.ids.many(value, low, high, now)
+
+
+def _joined(ids: Sequence[str]) -> bytes:
+    return ids.joined if isinstance(ids, Tokens) else "".join(ids).encode()
+
+
+def _framed(before: bytes, ids: bytes, after: bytes) -> list[bytes]:
+    """Each id between the same bytes."""
+    start, count = len(before), len(ids) // TOKEN_LENGTH
+    framed = np.empty((count, start + TOKEN_LENGTH + len(after)), np.uint8)
+    framed[:, :start] = np.frombuffer(before, np.uint8)
+    framed[:, start : start + TOKEN_LENGTH] = np.frombuffer(ids, np.uint8).reshape(count, TOKEN_LENGTH)
+    framed[:, start + TOKEN_LENGTH :] = np.frombuffer(after, np.uint8)
+    pieces: list[bytes] = framed.view(f"V{framed.shape[1]}")[:, 0].tolist()
+    return pieces
 
 
 def _numbers(values: Sequence[float]) -> list[bytes]:

@@ -62,6 +62,18 @@ def test_answers_outlive_the_next_batch() -> None:
     assert np.array_equal(first, kept)
 
 
+def test_margins_of_any_sizes_follow_each_other() -> None:
+    for count in (1000, 1, 64, 3, 2000):
+        inputs, margin = rows(count), np.full(count, count, np.float32)
+        assert np.array_equal(TREES.predict(inputs, margin), BOOSTER.inplace_predict(inputs, base_margin=margin))
+    with pytest.raises(xgboost.core.XGBoostError):
+        TREES.predict(rows(10), np.zeros(3, np.float32))
+    assert np.array_equal(TREES.predict(rows(10)), BOOSTER.inplace_predict(rows(10)))
+    assert np.array_equal(
+        TREES.predict(rows(3), np.zeros(3, np.float32)), BOOSTER.inplace_predict(rows(3), base_margin=np.zeros(3))
+    )
+
+
 def test_threads_do_not_meet() -> None:
     batches = [rows(count, seed) for seed, count in enumerate([1, 40, 700, 3] * 25)]
     expected = [BOOSTER.inplace_predict(batch) for batch in batches]
