@@ -70,10 +70,15 @@ class Tokens(Sequence[str]):
     """
 
     def __init__(self, joined: bytes) -> None:
-        self.joined = joined
+        self._joined = joined
+
+    def pieces(self) -> list[bytes]:
+        """All of them."""
+        found: list[bytes] = np.frombuffer(self._joined, f"V{TOKEN_LENGTH}").tolist()
+        return found
 
     def __len__(self) -> int:
-        return len(self.joined) // TOKEN_LENGTH
+        return len(self._joined) // TOKEN_LENGTH
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -82,8 +87,8 @@ class Tokens(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
             return [self[at] for at in range(*place.indices(len(self)))]
-        start = range(0, len(self.joined), TOKEN_LENGTH)[place]
-        return self.joined[start : start + TOKEN_LENGTH].decode()
+        start = range(0, len(self._joined), TOKEN_LENGTH)[place]
+        return self._joined[start : start + TOKEN_LENGTH].decode()
 
 
 class IdWriter:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
-from monitoring.prediction_ids import TOKEN_LENGTH, IdWriter, Tokens
+from monitoring.prediction_ids import IdWriter, Tokens
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
 from serving.batch import Results
 from serving.cached_answers import Answered
@@ -98,11 +97,10 @@ class BulkAnswer(NamedTuple):
     def first_to_json(self) -> bytes:
         """The bytes of the first row's `Prediction` as JSON."""
         low, high, coverage = self.low, self.high, self.origin.coverage
-        has_interval = low is not None and high is not None and coverage is not None
         warnings = self.warnings.get(0)
         answer = {
             "prediction": self.value[0],
-            "interval": {"low": low[0], "high": high[0], "coverage": coverage} if has_interval else None,  # type: ignore[index]
+            "interval": {"low": low[0], "high": high[0], "coverage": coverage} if self._has_intervals() else None,  # type: ignore[index]
             "model": self.origin.model,
             "version": self.origin.version,
             "variant": self.origin.variant,
@@ -114,47 +112,38 @@ class BulkAnswer(NamedTuple):
 
     def to_json(self) -> bytes:
         """The bytes of `predictions()` as JSON."""
-        numbers, rests = [_numbers(self.value)], self._rests()
-        if self.low is not None and self.high is not None and self.origin.coverage is not None:
-            count = len(rests)
-            numbers += [
-                [b',"interval":{"low":'] * count,
-                _numbers(self.low),
-                [b',"high":'] * count,
-                _numbers(self.high),
-            ]
-        pieces = [*numbers, rests]
-        written = [b""] * (len(pieces) * len(rests))
+        pieces = [*self._numbers(), self._middles(), _pieces(self.ids), self._ends()]
+        written = [b""] * (len(pieces) * len(self.ids))
         for place, column in enumerate(pieces):
             written[place :: len(pieces)] = column
         return b'{"predictions":[{"prediction":' + b"".join(written) + b"]}"
 
-    def _rests(self) -> list[bytes]:
-        """What follows each row's numbers, up to the number of the next row. Most differ in their ids only."""
-        before, between, after, following = (
-            self._before(),
-            b'"prediction_id":"',
-            b'","cached":false}',
-            b',{"prediction":',
-        )
-        ids = _joined(self.ids)
-        rests = _framed(before + b'"warnings":[],' + between, ids, after + following)
-        for row in {*self.warnings, *self.cached, len(rests) - 1}:
-            found = _WARNINGS.dump_json(self.warnings.get(row, []))
-            name = ids[row * TOKEN_LENGTH : (row + 1) * TOKEN_LENGTH]
-            end = b'","cached":true}' if row in self.cached else after
-            last = b"" if row == len(rests) - 1 else following
-            rests[row] = b"".join([before, b'"warnings":', found, b",", between, name, end, last])
-        return rests
+    def _has_intervals(self) -> bool:
+        return self.low is not None and self.high is not None and self.origin.coverage is not None
 
-    def _before(self) -> bytes:
-        """From a row's last number to its warnings."""
+    def _numbers(self) -> list[list[bytes]]:
+        if self.low is None or self.high is None or self.origin.coverage is None:
+            return [_numbers(self.value)]
+        low, high = ([text] * len(self.value) for text in (b',"interval":{"low":', b',"high":'))
+        return [_numbers(self.value), low, _numbers(self.low), high, _numbers(self.high)]
+
+    def _middles(self) -> list[bytes]:
+        """From the last number to the id."""
         coverage, names = self.origin.coverage, ("model", "version", "variant")
-        whole = self.low is not None and self.high is not None and coverage is not None
-        interval = b',"coverage":%b},' % orjson.dumps(coverage) if whole else b',"interval":null,'
-        return interval + b"".join(
-            b'"%b":%b,' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names
-        )
+        start = b',"coverage":%b}' % orjson.dumps(coverage) if self._has_intervals() else b',"interval":null'
+        start += b"".join(b',"%b":%b' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names)
+        middles = [start + b',"warnings":[],"prediction_id":"'] * len(self.value)
+        for row, found in self.warnings.items():
+            middles[row] = b'%b,"warnings":%b,"prediction_id":"' % (start, _WARNINGS.dump_json(found))
+        return middles
+
+    def _ends(self) -> list[bytes]:
+        """From the id to the next row's prediction."""
+        ends = [b'","cached":false},{"prediction":'] * len(self.value)
+        for row in self.cached:
+            ends[row] = b'","cached":true},{"prediction":'
+        ends[-1] = ends[-1].partition(b',{"')[0]
+        return ends
 
 
 def warnings_of(results: Results) -> Warnings:
@@ -174,19 +163,8 @@ def _ids(
     return origin.ids.many(value, low, high, now)
 
 
-def _joined(ids: Sequence[str]) -> bytes:
-    return ids.joined if isinstance(ids, Tokens) else "".join(ids).encode()
-
-
-def _framed(before: bytes, ids: bytes, after: bytes) -> list[bytes]:
-    """Each id between the same bytes."""
-    start, count = len(before), len(ids) // TOKEN_LENGTH
-    framed = np.empty((count, start + TOKEN_LENGTH + len(after)), np.uint8)
-    framed[:, :start] = np.frombuffer(before, np.uint8)
-    framed[:, start : start + TOKEN_LENGTH] = np.frombuffer(ids, np.uint8).reshape(count, TOKEN_LENGTH)
-    framed[:, start + TOKEN_LENGTH :] = np.frombuffer(after, np.uint8)
-    pieces: list[bytes] = framed.view(f"V{framed.shape[1]}")[:, 0].tolist()
-    return pieces
+def _pieces(ids: Sequence[str]) -> list[bytes]:
+    return ids.pieces() if isinstance(ids, Tokens) else [name.encode() for name in ids]
 
 
 def _numbers(values: Sequence[float]) -> list[bytes]:
