@@ -6,6 +6,7 @@ here; everything else goes on to BentoML, and its error answers are reshaped on 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -18,9 +19,10 @@ from schemas.errors import (
     NotFound,
     NotReady,
     PlumblineError,
+    TooLarge,
     UnsupportedMediaType,
 )
-from serving import logs, pages, problems
+from serving import body_values, logs, pages, problems
 from serving.access import Access, Audience
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
 from serving.bodies import ClientGone, Place, Room, read_json
@@ -108,6 +110,8 @@ class FrontDoor:
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
         try:
+            if len(request.body) > endpoint.most_values:  # never on the short way: such bodies are small
+                await asyncio.to_thread(body_values.check, request.body, endpoint.most_values)
             reply = await endpoint.handle(request)
             self._told(endpoint.path, None)
         except PlumblineError as error:
@@ -171,7 +175,7 @@ def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
 
 
 def _explained(error: PlumblineError, scope: Scope) -> PlumblineError:
-    if isinstance(error, MalformedJson) and header(scope, b"content-encoding") not in (b"", b"identity"):
+    if isinstance(error, MalformedJson | TooLarge) and header(scope, b"content-encoding") not in (b"", b"identity"):
         return UnsupportedMediaType("Send the body as it is: it must not be compressed or encoded.")
     return error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -63,10 +63,10 @@ def from_validation(error: ValidationError) -> PlumblineError:
     if count == 1 and details[0]["type"] == "json_invalid":
         reason = str(details[0].get("ctx", {}).get("error", "it cannot be parsed"))
         return MalformedJson(f"The body is not valid JSON: {reason}.")
-    return invalid([dict(detail) for detail in details])
+    return invalid(details)
 
 
-def invalid(details: Sequence[dict[str, Any]]) -> InvalidInput:
+def invalid(details: Sequence[Mapping[str, Any]]) -> InvalidInput:
     """Broken fields, as pydantic describes them (`type`, `loc`, `msg`, `ctx`), as one error."""
     count = len(details)
     listed = [_field_error(detail) for detail in details[:MAX_FIELD_ERRORS]]
@@ -98,7 +98,7 @@ _PLATFORM_DETAILS = {
 }
 
 
-def _field_error(detail: dict[str, Any]) -> FieldError:
+def _field_error(detail: Mapping[str, Any]) -> FieldError:
     location = list(detail["loc"])
     row = location[1] if location[:1] == ["rows"] and len(location) > 1 else None
     location = location[2:] if row is not None else location

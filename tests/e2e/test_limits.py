@@ -75,6 +75,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "no body": (get(b"/predict", method=b"POST"), "malformed_json"),
     "9 MB announced": (head("/predict", 9_000_000), "too_large"),
     "9 MB in chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n900000\r\n" + b" " * 0x900000, "too_large"),
+    "8 MB of empty lists": (post("/predict_batch", b'{"rows":[' + b"[]," * 2_700_000 + b"[]]}"), "too_large"),
     "two lengths": (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKED, "bad_request"),
     "two unequal lengths": (post("/predict", VALID, b"Content-Length: 3"), "bad_request"),
     "a negative length": (HEAD + b"Content-Length: -3\r\n\r\n", "bad_request"),
