@@ -13,8 +13,8 @@ import numpy.typing as npt
 from schemas.errors import TooLarge
 from schemas.features import Features
 
-HARMLESS = 64 * 1024
-"""So many values cost some 20 ms and 20 MiB at most: a body that can hold no more need not be counted."""
+HARMLESS = 8192
+"""So many values cost a few milliseconds at most, whatever they are: a body that can hold no more is not counted."""
 
 MORE_FIELDS = 8
 """So many fields too many in every row are still named one by one."""

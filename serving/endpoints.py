@@ -123,7 +123,13 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
     group, many = "predictions", either_request(rows, max_rows)
     endpoint = partial(Endpoint, tag=group, refusals=PREDICT_ERRORS, audience="clients")
     return [
-        endpoint("POST", "/predict", "Predict one row", handle=predict, request=one, response=Prediction),
+        endpoint(
+            *("POST", "/predict", "Predict one row"),
+            handle=predict,
+            request=one,
+            response=Prediction,
+            most_values=body_values.of_features(rows, 1),
+        ),
         endpoint(
             *("POST", "/predict_batch", "Predict many rows"),
             handle=predict_batch,

@@ -6,11 +6,11 @@ here; everything else goes on to BentoML, and its error answers are reshaped on 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from schemas.errors import (
     Internal,
@@ -28,7 +28,8 @@ from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, hea
 from serving.bodies import ClientGone, Place, Room, read_json
 from serving.cors import Cors
 from serving.drain import Drain, with_close
-from serving.endpoints import Endpoint
+from serving.endpoints import LARGE_BYTES, Endpoint
+from serving.predictor import aside
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -110,8 +111,9 @@ class FrontDoor:
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
         try:
-            if len(request.body) > endpoint.most_values:  # never on the short way: such bodies are small
-                await asyncio.to_thread(body_values.check, request.body, endpoint.most_values)
+            if len(request.body) > endpoint.most_values:
+                large = len(request.body) > LARGE_BYTES
+                await aside(large, body_values.check, request.body, endpoint.most_values)
             reply = await endpoint.handle(request)
             self._told(endpoint.path, None)
         except PlumblineError as error:
@@ -168,10 +170,15 @@ def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
     """The answer for an error, and its line in the log, which names codes, rules and known fields only."""
     level = _level(error)
     listed = error.extension.get("errors", [])
-    broken = [f"{item['field']}: {item['rule']}" for item in listed if item["rule"] != "extra_forbidden"]
+    broken = [f"{_place(item)}: {item['rule']}" for item in listed if item["rule"] != "extra_forbidden"]
     extra = {"path": path, "status": error.status, "code": error.code, "broken": broken[:20]}
     logger.log(level, "refused", extra=extra, exc_info=error if level == logging.ERROR else None)
     return Reply(*problems.answer(error, request_id))
+
+
+def _place(listed: Mapping[str, Any]) -> str:
+    """The field, or the row as a whole."""
+    return str(listed["field"]) or (f"rows.{listed['row']}" if "row" in listed else "")
 
 
 def _explained(error: PlumblineError, scope: Scope) -> PlumblineError:

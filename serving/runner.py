@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from preprocessors.encoding import Matrix
-from schemas.errors import Overloaded, PlumblineError, TimedOut, Unavailable
+from schemas.errors import Internal, Overloaded, PlumblineError, TimedOut, Unavailable
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
+from serving.guilty_rows import of_whole, row_of
 
 KEPT_BATCHES = 4096
 """Latest batches whose times are kept until somebody counts them."""
@@ -88,6 +89,13 @@ class BatchTimes(NamedTuple):
     predict: float
 
 
+class _PartFailed(Exception):
+    """A part of a request failed with an error that names a row of the part."""
+
+    def __init__(self, part: Matrix, error: Internal) -> None:
+        self.part, self.error = part, error
+
+
 class Runner:
     """Runs one version in one thread. Use it from one event loop; make it anywhere.
 
@@ -119,6 +127,7 @@ class Runner:
         Raises:
             PreprocessingFailed: the pipeline raised on these rows.
             InferenceFailed: the model raised on these rows, or its answer has the wrong length or is not finite.
+                Both name the first row that fails by itself, if one does.
             Overloaded: too many rows wait; Retry-After says when to come again.
             TimedOut: no answer before the deadline.
             Unavailable: the runner is closed.
@@ -131,6 +140,9 @@ class Runner:
         except TimedOut:
             self.counts.timed_out += 1
             raise
+        except _PartFailed as failed:
+            error = of_whole(failed.error, failed.part, rows)
+            raise error from error.__cause__
         finally:
             self._callers -= 1
             self._release_if_done()
@@ -185,6 +197,10 @@ class Runner:
         request = self._enqueue(rows)
         try:
             return await request.future
+        except Internal as error:
+            if row_of(error) is None:
+                raise
+            raise _PartFailed(rows, error) from None
         finally:
             self._forget(request)  # its caller may have left before the answer
 
