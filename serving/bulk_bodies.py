@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -22,24 +22,17 @@ from pydantic_core import from_json
 from preprocessors.columns import Cells, ColumnReader
 from preprocessors.encoding import Matrix, RowEncoder
 from schemas.features import Features
-from schemas.predictions import BatchOptions, batch_request, columns_request
+from schemas.predictions import batch_request, columns_request
 from serving import problems
+from serving.single_bodies import Valid, options_of
 
-LEAST_BYTES = 32 * 1024
-"""Smaller bodies, of 100 rows or so, are read faster row by row."""
+LEAST_BYTES = 10 * 1024
+"""Rows in smaller bodies, 40 or so, are read faster one by one."""
 
 _BOTH = {"type": "rows_or_columns", "loc": ("columns",), "msg": "Give either rows or columns, not both"}
 
 Details = list[dict[str, Any]]
 """Broken fields as pydantic describes them."""
-
-
-class Bulk(NamedTuple):
-    """A valid bulk request; `matrix` has the encoded rows, shape (n, n_features)."""
-
-    matrix: Matrix
-    version: str | None
-    routing_key: str | None
 
 
 class BulkBodies:
@@ -53,40 +46,43 @@ class BulkBodies:
     def __init__(self, rows: type[Features], max_rows: int) -> None:
         self._names = rows.names()
         self._reader, self._encoder = ColumnReader(rows), RowEncoder(rows)
-        self._known = _decoder(self._reader) if self._reader.knows else None
+        self._known = _decoder(self._reader) if self._reader.readers else None
         self._by_rows, self._by_columns = batch_request(rows, max_rows), columns_request(rows, max_rows)
         self._some_rows: TypeAdapter[list[Features]] = TypeAdapter(list[rows])  # type: ignore[valid-type]
         self._rows_allowed = TypeAdapter(Annotated[list[Any], Field(min_length=1, max_length=max_rows)])
         self._max_rows = max_rows
 
-    def read(self, body: bytes) -> Bulk:
+    def read(self, body: bytes) -> Valid:
         """Validate and encode.
 
         Raises:
             MalformedJson: the body is not JSON.
             InvalidInput: it breaks the schema.
         """
-        sure = self._sure(body) if len(body) >= LEAST_BYTES and self._known else None
-        if sure is not None:
-            return sure
+        if len(body) >= LEAST_BYTES or b'"columns"' in body:
+            sure = self._sure(body)
+            if sure is not None:
+                return sure
         if b'"columns"' in body or b"\\u00" in body:  # the name itself may be written with escapes
             parsed = _parsed(body)
             if isinstance(parsed, dict) and "columns" in parsed:
                 return self._read_columns(body, parsed)
         return self._read_rows(body)
 
-    def _sure(self, body: bytes) -> Bulk | None:
+    def _sure(self, body: bytes) -> Valid | None:
         """The request, if all of it is surely valid."""
-        assert self._known is not None
+        if self._known is None:
+            return None
         try:
             request = self._known.decode(body)
-            options = BatchOptions(**_given(version=request.version, routing_key=request.routing_key))
-        except (msgspec.DecodeError, ValueError, RecursionError):  # text that is no UTF-8, options that break a rule
+        except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: text that is no UTF-8
             return None
-        if (request.rows is UNSET) == (request.columns is UNSET):
+        options = options_of(request)
+        if options is None or (request.rows is UNSET) == (request.columns is UNSET):
             return None
         if request.rows is UNSET:
-            columns = _given(**msgspec.structs.asdict(request.columns))
+            given = msgspec.structs.asdict(request.columns)
+            columns = {name: cells for name, cells in given.items() if cells is not UNSET}
         else:
             columns = dict(
                 zip(self._names, zip(*map(msgspec.structs.astuple, request.rows), strict=True), strict=False)
@@ -95,16 +91,16 @@ class BulkBodies:
         if not 1 <= count <= self._max_rows or any(len(cells) != count for cells in columns.values()):
             return None
         matrix, sure = self._reader.read(columns, count, typed=True)
-        return Bulk(matrix, options.version, options.routing_key) if sure.all() else None
+        return Valid(matrix, options.version, options.routing_key) if sure.all() else None
 
-    def _read_rows(self, body: bytes) -> Bulk:
+    def _read_rows(self, body: bytes) -> Valid:
         try:
             request: Any = self._by_rows.model_validate_json(body)
         except ValidationError as error:
             raise problems.from_validation(error) from None
-        return Bulk(self._encoder.matrix(request.rows), request.version, request.routing_key)
+        return Valid(self._encoder.matrix(request.rows), request.version, request.routing_key)
 
-    def _read_columns(self, body: bytes, parsed: Mapping[str, Any]) -> Bulk:
+    def _read_columns(self, body: bytes, parsed: Mapping[str, Any]) -> Valid:
         """Columns that are not surely valid. `parsed` is the body; its parser is pydantic's own.
 
         Columns that do not make rows are named alone; else the errors are those of the rows, then of the options.
@@ -121,7 +117,7 @@ class BulkBodies:
         matrix, broken = self._rows_of(columns)
         if broken or details:
             raise problems.invalid(broken + details)
-        return Bulk(matrix, parsed.get("version"), parsed.get("routing_key"))
+        return Valid(matrix, parsed.get("version"), parsed.get("routing_key"))
 
     def _uneven(self, columns: Mapping[str, Cells]) -> Details:
         """What is wrong with the columns' lengths: the length that most of them have is taken as meant."""
@@ -171,10 +167,6 @@ def _decoder(reader: ColumnReader) -> msgspec.json.Decoder[Any]:
     ]
     request = msgspec.defstruct("BatchRequest", fields, forbid_unknown_fields=True)
     return msgspec.json.Decoder(request)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def _parsed(body: bytes) -> Any:

@@ -101,7 +101,7 @@ def test_absent_columns_have_their_defaults() -> None:
 def test_texts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, cells = ColumnReader(Every), {name: [value] * 5 for name, value in GOOD.items()}
     assert reader.read(cells, 5).sure.all()
-    monkeypatch.setattr(columns._Texts, "_learned", lambda _, texts: {} if not texts else pytest.fail(str(texts)))
+    monkeypatch.setattr(columns.Texts, "_learned", lambda _, texts: {} if not texts else pytest.fail(str(texts)))
     assert reader.read(cells, 5).sure.all()
 
 
@@ -113,7 +113,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         matrix, sure = reader.read(cells, len(codes))
         assert sure.all()
         assert matrix[:, 6].tolist() == [0, 1] + [-1] * 6
-    for known in reader._readers or ():
+    for known in reader.readers or ():
         assert len(getattr(known, "_codes", ())) <= 2
 
 
@@ -190,7 +190,7 @@ class Dated(Features):
 @pytest.mark.parametrize("rows", [Checked, Hooked, Agreeing, Stricter, Changed, Late, Named, Made, Dated])
 def test_a_class_with_an_unknown_rule_is_never_sure(rows: type[Features]) -> None:
     reader = ColumnReader(rows)
-    assert not reader.knows
+    assert reader.readers is None
     assert not reader.read({name: [1, 1] for name in rows.names()}, 2).sure.any()
 
 
@@ -198,7 +198,7 @@ def test_a_subclass_without_new_rules_is_known() -> None:
     class Same(Every):
         more: int = 3
 
-    assert ColumnReader(Same).knows
+    assert ColumnReader(Same).readers
     assert np.array_equal(ColumnReader(Same).read({k: [v] for k, v in GOOD.items()}, 1).matrix[0, -1], 3.0)
 
 
