@@ -73,6 +73,18 @@ def renumbered(error: BaseException, rows: Sequence[int]) -> BaseException:
     return error if row is None or not isinstance(error, PlumblineError) else named(error, rows[row])
 
 
+class PartFailed(Exception):
+    """A part of a request's rows failed with an error that names a row of the part."""
+
+    def __init__(self, part: Matrix, error: PlumblineError) -> None:
+        self.part, self.error = part, error
+
+
+def of_part(error: PlumblineError, part: Matrix) -> PlumblineError | PartFailed:
+    """An error on its way from a part to the whole, which knows by `of_whole` what the row's number is there."""
+    return error if row_of(error) is None else PartFailed(part, error)
+
+
 def of_whole(error: PlumblineError, part: Matrix, whole: Matrix) -> PlumblineError:
     """The error of a slice of a request's rows, with its row counted from the request's first; none if it is a copy."""
     row = row_of(error)

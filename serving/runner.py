@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from preprocessors.encoding import Matrix
 from schemas.errors import Internal, Overloaded, PlumblineError, TimedOut, Unavailable
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
-from serving.guilty_rows import of_whole, row_of
+from serving.guilty_rows import PartFailed, of_part, of_whole
 
 KEPT_BATCHES = 4096
 """Latest batches whose times are kept until somebody counts them."""
@@ -89,13 +89,6 @@ class BatchTimes(NamedTuple):
     predict: float
 
 
-class _PartFailed(Exception):
-    """A part of a request failed with an error that names a row of the part."""
-
-    def __init__(self, part: Matrix, error: Internal) -> None:
-        self.part, self.error = part, error
-
-
 class Runner:
     """Runs one version in one thread. Use it from one event loop; make it anywhere.
 
@@ -140,7 +133,7 @@ class Runner:
         except TimedOut:
             self.counts.timed_out += 1
             raise
-        except _PartFailed as failed:
+        except PartFailed as failed:
             error = of_whole(failed.error, failed.part, rows)
             raise error from error.__cause__
         finally:
@@ -198,9 +191,7 @@ class Runner:
         try:
             return await request.future
         except Internal as error:
-            if row_of(error) is None:
-                raise
-            raise _PartFailed(rows, error) from None
+            raise of_part(error, rows) from error.__cause__
         finally:
             self._forget(request)  # its caller may have left before the answer
 
