@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from preprocessors.encoding import Matrix
 from schemas.errors import FieldError, PlumblineError
 
@@ -71,28 +69,3 @@ def renumbered(error: BaseException, rows: Sequence[int]) -> BaseException:
     """The same error, where the rows that were computed have these numbers in the request."""
     row = row_of(error)
     return error if row is None or not isinstance(error, PlumblineError) else named(error, rows[row])
-
-
-class PartFailed(Exception):
-    """A part of a request's rows failed with an error that names a row of the part."""
-
-    def __init__(self, part: Matrix, error: PlumblineError) -> None:
-        self.part, self.error = part, error
-
-
-def of_part(error: PlumblineError, part: Matrix) -> PlumblineError | PartFailed:
-    """An error on its way from a part to the whole, which knows by `of_whole` what the row's number is there."""
-    return error if row_of(error) is None else PartFailed(part, error)
-
-
-def of_whole(error: PlumblineError, part: Matrix, whole: Matrix) -> PlumblineError:
-    """The error of a slice of a request's rows, with its row counted from the request's first; none if it is a copy."""
-    row = row_of(error)
-    if row is None or not np.may_share_memory(part, whole):
-        return named(error, None)
-    return named(error, row + (_address(part) - _address(whole)) // whole.strides[0])
-
-
-def _address(rows: Matrix) -> int:
-    address: int = rows.__array_interface__["data"][0]
-    return address

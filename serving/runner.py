@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from preprocessors.encoding import Matrix
 from schemas.errors import Internal, Overloaded, PlumblineError, TimedOut, Unavailable
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
-from serving.guilty_rows import PartFailed, of_part, of_whole
+from serving.guilty_rows import renumbered
 
 KEPT_BATCHES = 4096
 """Latest batches whose times are kept until somebody counts them."""
@@ -133,9 +133,6 @@ class Runner:
         except TimedOut:
             self.counts.timed_out += 1
             raise
-        except PartFailed as failed:
-            error = of_whole(failed.error, failed.part, rows)
-            raise error from error.__cause__
         finally:
             self._callers -= 1
             self._release_if_done()
@@ -169,13 +166,14 @@ class Runner:
 
     async def _in_parts(self, rows: Matrix) -> Results:
         """A large request joins the queue part by part, so that small ones in between need not wait for all of it."""
-        parts, sent = list[Results](), 0
+        parts, first, sent = list[Results](), 0, 0
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):  # the parts' own deadlines come later
                 while sent < len(rows):
-                    part = rows[sent : sent + self._part_rows()]
-                    sent += len(part)
-                    parts.append(await self._answer(part))
+                    first, sent = sent, min(sent + self._part_rows(), len(rows))
+                    parts.append(await self._answer(rows[first:sent]))
+        except Internal as error:
+            raise renumbered(error, range(first, sent)) from error.__cause__
         except TimeoutError:
             raise self._timed_out() from None
         finally:
@@ -190,8 +188,6 @@ class Runner:
         request = self._enqueue(rows)
         try:
             return await request.future
-        except Internal as error:
-            raise of_part(error, rows) from error.__cause__
         finally:
             self._forget(request)  # its caller may have left before the answer
 

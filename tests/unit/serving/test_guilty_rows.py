@@ -15,7 +15,7 @@ from serving.batch import BatchComputer, Request, Results
 from serving.cache import MemoryCache, Value
 from serving.cached_answers import CachedAnswers
 from serving.frames import read_answer, write_answer
-from serving.guilty_rows import named, of_whole, row_of
+from serving.guilty_rows import named, row_of
 from serving.runner import Runner, RunnerLimits
 from tests.fake_model import (
     NOT_A_NUMBER,
@@ -177,13 +177,6 @@ def test_a_large_request_counts_its_rows_from_its_own_start(guilty: int) -> None
         return row_of(error.value)
 
     assert asyncio.run(story()) == guilty
-
-
-def test_a_part_that_is_a_copy_names_no_row() -> None:
-    whole = matrix(*range(10))
-    error = named(InferenceFailed("no"), 2)
-    assert row_of(of_whole(error, whole[4:], whole)) == 6
-    assert row_of(of_whole(error, whole[4:].copy(), whole)) is None
 
 
 def test_rows_beside_cached_ones_keep_their_numbers() -> None:
