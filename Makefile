@@ -140,8 +140,9 @@ audit:  ## known vulnerabilities of the locked packages, from PyPI (before a rel
 	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
 
 SBOM ?= sbom.cdx.json
-sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL
-	@$(BIN)/python -m release.sbom $(SBOM) --model $(MODEL):latest
+sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the versions of its plan
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m release.sbom $(SBOM)
 
 licences: $(VENV)/dev.stamp  ## write docs/licences.md from the installed packages
 	@$(BIN)/python -m release.licences
