@@ -98,8 +98,9 @@ report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 COMPILE = $(RESOLVE) pyproject.toml --universal
-lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pyproject.toml
-	$(COMPILE) --upgrade --extra cpu -o requirements/serve.txt
+UPGRADE ?= --upgrade
+lock: $(VENV)/dev.stamp  ## resolve the hash-locked requirements anew from pyproject.toml (UPGRADE= keeps what they have)
+	$(COMPILE) $(UPGRADE) --extra cpu -o requirements/serve.txt
 	$(COMPILE) --extra cpu --extra train -c requirements/serve.txt -o requirements/train.txt
 	$(COMPILE) --extra cpu --extra train --extra dev -c requirements/train.txt -o requirements/dev.txt
 	$(COMPILE) --extra gpu -c requirements/serve.txt -o requirements/gpu.txt

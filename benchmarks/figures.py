@@ -11,6 +11,7 @@ Results = dict[str, Any]
 
 FLOOR, OURS = "floor", "plumbline"
 IN_PROCESS, IN_PROCESS_PUBLISHED = "in process", "in process, published model"
+IN_NOTEBOOK = "in process, pipeline.predict(DataFrame)"
 
 
 def figure(results: Results, name: str, connections: int, key: str) -> float | None:

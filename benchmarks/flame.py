@@ -35,8 +35,7 @@ HIDDEN = (
 LOOP, THREADS = "event loop, reading sockets", "the model's thread: features, trees, intervals"
 LAYERS = (
     ("monitoring", ("monitoring.", "serving.observer")),
-    ("validation", ("serving.endpoints.validated", "pydantic", "serving.problems")),
-    ("encoding", ("preprocessors.encoding",)),
+    ("validation, encoding", ("serving.single_bodies", "preprocessors.", "pydantic", "serving.problems")),
     ("writing the answer's JSON", ("serving.bulk_answers",)),
     ("batching", ("serving.runner",)),
     ("choice of version", ("serving.router", "serving.live_models", "serving.predictor")),

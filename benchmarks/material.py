@@ -40,6 +40,7 @@ class Material:
         rows: as sent.
         expected: the reference model's price of each.
         published: whether the house-price model is in the store.
+        peers_python: the interpreter of the peers' environment.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Material:
     rows: list[Row]
     expected: list[float]
     published: bool
+    peers_python: Path
 
     def bodies(self, name: str, bodies: list[bytes]) -> Path:
         """Write request bodies, one a line."""
@@ -81,7 +83,7 @@ def prepare(folder: Path, peers_python: Path) -> Material:
     _python(peers_python, "benchmarks.peers.train", folder)
     _python(Path(sys.executable), "benchmarks.publish_reference", folder, BENTOML_HOME=str(home))
     expected = orjson.loads((folder / "expected.json").read_bytes())
-    return Material(folder, home, rows, expected, published)
+    return Material(folder, home, rows, expected, published, peers_python)
 
 
 def _sample(data: Dataset) -> list[Row]:

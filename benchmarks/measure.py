@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import load
 from benchmarks.contestants import Contestant, Prices, base_environment
-from benchmarks.figures import IN_PROCESS, IN_PROCESS_PUBLISHED, Results
+from benchmarks.figures import IN_NOTEBOOK, IN_PROCESS, IN_PROCESS_PUBLISHED, Results
 from benchmarks.load import Load, Target
 from benchmarks.material import BULK_SIZES, Material
 from benchmarks.running import EQUAL_TO, LOAD_CORE, SERVER_CORE, Running, core_seconds, serve
@@ -93,7 +93,10 @@ def bulk(
     contestants: list[Contestant], material: Material, seconds: float, console: Console
 ) -> tuple[Results, dict[str, str]]:
     """Rows a second of large requests over one connection, and why some are absent."""
-    found: Results = {IN_PROCESS: _in_process(IN_PROCESS, material, seconds)}
+    found: Results = {
+        IN_NOTEBOOK: _in_notebook(material, seconds),
+        IN_PROCESS: _in_process(IN_PROCESS, material, seconds),
+    }
     if material.published:
         found[IN_PROCESS_PUBLISHED] = _in_process(IN_PROCESS_PUBLISHED, material, seconds)
     absent: dict[str, str] = {}
@@ -135,18 +138,18 @@ def _refusal(url: str, body: bytes, prices: Prices, expected: list[float]) -> st
 
 
 def _in_process(name: str, material: Material, seconds: float) -> dict[str, float]:
-    command = [
-        "taskset",
-        "-c",
-        str(SERVER_CORE),
-        sys.executable,
-        "-m",
-        "benchmarks.in_process",
-        name,
-        str(material.folder / "rows.json"),
-        str(seconds),
-    ]
-    command += [str(size) for size in BULK_SIZES]
+    rows = str(material.folder / "rows.json")
+    return _alone([sys.executable, "-m", "benchmarks.in_process", name, rows], material, seconds)
+
+
+def _in_notebook(material: Material, seconds: float) -> dict[str, float]:
+    command = [str(material.peers_python), "-m", "benchmarks.peers.in_notebook", str(material.folder)]
+    return _alone(command, material, seconds)
+
+
+def _alone(command: list[str], material: Material, seconds: float) -> dict[str, float]:
+    """What a program on the server's core says of each size."""
+    command = ["taskset", "-c", str(SERVER_CORE), *command, str(seconds), *map(str, BULK_SIZES)]
     environment = {**base_environment(), "BENTOML_HOME": str(material.home)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     rates: dict[str, float] = json.loads(done.stdout)

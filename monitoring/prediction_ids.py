@@ -18,7 +18,7 @@ import struct
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from math import isnan
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,35 @@ class IssuedPrediction(NamedTuple):
     nonce: bytes
 
 
+class Tokens(Sequence[str]):
+    """n tokens, each made a str when it is asked for: answers to many rows are written from bytes.
+
+    Args:
+        joined: the tokens without anything between them.
+    """
+
+    def __init__(self, joined: bytes) -> None:
+        self._joined = joined
+
+    def pieces(self) -> list[bytes]:
+        """All of them."""
+        found: list[bytes] = np.frombuffer(self._joined, f"V{TOKEN_LENGTH}").tolist()
+        return found
+
+    def __len__(self) -> int:
+        return len(self._joined) // TOKEN_LENGTH
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(*place.indices(len(self)))]
+        start = range(0, len(self._joined), TOKEN_LENGTH)[place]
+        return self._joined[start : start + TOKEN_LENGTH].decode()
+
+
 class IdWriter:
     """Makes the ids of one version; keep it as long as the version serves. `one` and `many` give the same bytes for the
     same nonces. Safe to use from several threads and after a fork.
@@ -99,7 +128,7 @@ class IdWriter:
 
     def many(
         self, values: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
-    ) -> list[str]:
+    ) -> Tokens:
         """The ids of n predictions of one moment, in their order.
 
         Args:
@@ -121,17 +150,17 @@ class IdWriter:
                 rows["high"] = np.maximum(ceiling + np.abs(ceiling) * _OUTWARDS, -_MOST)
         return self._signed(rows)
 
-    def _signed(self, rows: npt.NDArray[np.void]) -> list[str]:
-        payloads, size, macs, copy = rows.tobytes(), _ROW.itemsize, [], self._copy
-        for at in range(0, len(payloads), size):
+    def _signed(self, rows: npt.NDArray[np.void]) -> Tokens:
+        size, macs, copy = _ROW.itemsize, [], self._copy
+        payloads: list[bytes] = rows.view(f"V{size}").tolist()
+        for payload in payloads:
             mac = copy()
-            mac.update(payloads[at : at + size])
+            mac.update(payload)
             macs.append(mac.digest())
         whole = np.empty((len(rows), _TOKEN_BYTES), np.uint8)
-        whole[:, :size] = np.frombuffer(payloads, np.uint8).reshape(-1, size)
+        whole[:, :size] = rows.view(np.uint8).reshape(-1, size)
         whole[:, size:] = np.frombuffer(b"".join(macs), np.uint8).reshape(-1, MAC_BYTES)
-        written = b2a_base64(whole.tobytes(), newline=False).translate(_TO_URL).decode()
-        return [written[at : at + TOKEN_LENGTH] for at in range(0, len(written), TOKEN_LENGTH)]
+        return Tokens(b2a_base64(whole.tobytes(), newline=False).translate(_TO_URL))
 
 
 class IdReader:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
@@ -28,6 +30,9 @@ MOST_KNOWN = 50_000
 
 Cells = Sequence[Any]
 
+Text = str | date | None
+"""A category, or a date as it was written or read; a date as text is its ISO 8601."""
+
 
 class Read(NamedTuple):
     """Encoded rows (n, n_features), and for each whether it is sure; the values of an unsure row mean nothing."""
@@ -36,9 +41,13 @@ class Read(NamedTuple):
     sure: Mask
 
 
-class _ReadsCells(Protocol):
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        """The cells as floats, and which of them are surely valid."""
+class CellReader(Protocol):
+    """Reads the cells of one column; `kinds` are the Python types that their JSON values have."""
+
+    kinds: set[type]
+
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        """The cells as floats, and which of them are surely valid. `typed`: all are of these kinds, and none is NaN."""
 
 
 class ColumnReader:
@@ -50,27 +59,45 @@ class ColumnReader:
 
     def __init__(self, rows: type[Features]) -> None:
         self._rows = rows
-        self.defaults = {name: field.default for name, field in rows.model_fields.items()}
-        self._readers = _readers(rows)
+        self._defaults = {name: field.default for name, field in rows.model_fields.items()}
+        self.readers = _readers(rows)
+        """One for each column; None for a class with a rule that is not known here, of which no row is ever sure."""
 
-    @property
-    def knows(self) -> bool:
-        """Whether the class has only rules that are known here; if not, no row is ever sure."""
-        return self._readers is not None
+    def types(self) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
+        """A row and columns for msgspec to read: cells of exactly the declared types, in their order.
 
-    def read(self, columns: Mapping[str, Cells], count: int) -> Read:
-        """Encode columns of `count` cells each; one that is absent has its default in every row."""
+        A column that is left out is UNSET. Only for a class that is known.
+        """
+        assert self.readers is not None
+        row, columns = list[tuple[str, Any, Any]](), list[tuple[str, Any, Any]]()
+        for column, reader in zip(self._rows.columns(), self.readers, strict=True):
+            cell = cell_type(reader.kinds)
+            if column.required:
+                row.append((column.name, cell, msgspec.NODEFAULT))
+                columns.append((column.name, list[cell], msgspec.NODEFAULT))  # type: ignore[valid-type]
+            else:
+                default = self._defaults[column.name]
+                row.append((column.name, cell, default.isoformat() if isinstance(default, date) else default))
+                columns.append((column.name, list[cell] | msgspec.UnsetType, msgspec.UNSET))  # type: ignore[valid-type]
+        return struct_of(self._rows.__name__, row), struct_of(f"{self._rows.__name__}Columns", columns)
+
+    def read(self, columns: Mapping[str, Cells], count: int, typed: bool = False) -> Read:
+        """Encode columns of `count` cells each; one that is absent has its default in every row.
+
+        Args:
+            typed: whether the cells have the declared types already, because they were read by `types`.
+        """
         declared = self._rows.columns()
         matrix = np.full((count, len(declared)), MISSING)
-        if self._readers is None:
+        if self.readers is None:
             return Read(matrix, np.zeros(count, dtype=np.bool_))
         sure = np.ones(count, dtype=np.bool_)
-        for index, (column, reader) in enumerate(zip(declared, self._readers, strict=True)):
+        for index, (column, reader) in enumerate(zip(declared, self.readers, strict=True)):
             if column.name in columns:
-                matrix[:, index], valid = reader.read(columns[column.name])
+                matrix[:, index], valid = reader.read(columns[column.name], typed)
                 sure &= valid
             else:
-                matrix[:, index] = column.encode(self.defaults[column.name])
+                matrix[:, index] = column.encode(self._defaults[column.name])
         agree = self._rows.columns_agree({column.name: matrix[:, i] for i, column in enumerate(declared)})
         return Read(matrix, sure if agree is None else sure & agree)
 
@@ -79,10 +106,10 @@ class _Numbers:
     """Cells of a number or a flag."""
 
     def __init__(self, kinds: set[type], optional: bool, rules: Sequence[Callable[[Vector], Mask]]) -> None:
-        self._kinds, self._optional, self._rules = kinds, optional, rules
+        self.kinds, self._optional, self._rules = kinds, optional, rules
 
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        cells, fits = _of_kinds(cells, self._kinds)
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, self.kinds, typed)
         try:
             values = np.array(cells, dtype=np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
         except OverflowError:  # a whole number beyond any float
@@ -94,28 +121,36 @@ class _Numbers:
                 valid &= rule(values)
         if self._optional:
             missing = np.isnan(values)
-            if missing.sum() != cells.count(None):  # a NaN that was sent is no missing value
+            if not typed and missing.sum() != cells.count(None):  # a NaN that was sent is no missing value
                 fits &= np.array([cell is None or cell == cell for cell in cells])
             valid |= missing
         return values, valid & fits
 
 
-class _Texts:
+class Texts:
     """Cells of a category or a date: each text is asked of pydantic once."""
 
     def __init__(self, column: Column, adapter: TypeAdapter[Any], optional: bool) -> None:
-        self._encode, self._adapter, self._optional = column.encode, adapter, optional
-        self._codes: dict[str | None, float] = {}
+        self._encode, self._adapter = column.encode, adapter
+        self.kinds: set[type] = {str, NoneType} if optional else {str}
+        self._codes: dict[Text, float] = {}
 
-    def read(self, cells: Cells) -> tuple[Vector, Mask]:
-        cells, fits = _of_kinds(cells, {str, NoneType} if self._optional else {str})
-        known = self._known(set(cells))
-        codes = list(map(known.get, cells))
+    def code(self, text: Text) -> float | None:
+        """The code of one text; None if it is not surely valid."""
+        code = self._codes.get(text)
+        return self._known({text}).get(text) if code is None else code
+
+    def read(self, cells: Cells, typed: bool) -> tuple[Vector, Mask]:
+        cells, fits = _of_kinds(cells, self.kinds, typed)
+        try:
+            return np.fromiter(map(self._codes.__getitem__, cells), np.float64, len(cells)), fits
+        except KeyError:  # a new text
+            codes = list(map(self._known(set(cells)).get, cells))
         if None in codes:
             fits &= np.array([code is not None for code in codes])
         return np.array(codes, dtype=np.float64), fits
 
-    def _known(self, texts: set[str | None]) -> Mapping[str | None, float]:
+    def _known(self, texts: set[Text]) -> Mapping[Text, float]:
         """The codes of all known texts, which now hold those of these texts that are valid."""
         known = self._codes
         learned = self._learned(texts - known.keys())
@@ -124,25 +159,37 @@ class _Texts:
             self._codes = known if len(known) <= MOST_KNOWN else {}
         return known
 
-    def _learned(self, texts: set[str | None]) -> dict[str | None, float]:
-        learned: dict[str | None, float] = {}
+    def _learned(self, texts: set[Text]) -> dict[Text, float]:
+        learned: dict[Text, float] = {}
         for text in texts:
             try:
-                learned[text] = self._encode(self._adapter.validate_json(json.dumps(text)))
+                learned[text] = self._encode(self._adapter.validate_json(json.dumps(text, default=str)))
             except ValidationError:
                 continue  # its row will be asked, and gets the error in its place
         return learned
 
 
-def _of_kinds(cells: Cells, kinds: set[type]) -> tuple[list[Any], Mask]:
+def _of_kinds(cells: Cells, kinds: set[type], typed: bool) -> tuple[Cells, Mask]:
     """The cells, None for those of another type, and which are of these types. True is no number: types are exact."""
-    if kinds.issuperset(map(type, cells)):
-        return list(cells), np.ones(len(cells), dtype=np.bool_)
+    if typed or kinds.issuperset(map(type, cells)):
+        return cells, np.ones(len(cells), dtype=np.bool_)
     fits = [type(cell) in kinds for cell in cells]
     return [cell if fit else None for cell, fit in zip(cells, fits, strict=True)], np.array(fits)
 
 
-def _readers(rows: type[Features]) -> list[_ReadsCells] | None:
+def cell_type(kinds: set[type], *limits: Any) -> Any:
+    """These kinds for msgspec, which knows that a float may be written without a point; with limits of the value."""
+    plain: Any = float if float in kinds else next(kind for kind in kinds if kind is not NoneType)
+    cell = Annotated[(plain, *limits)] if limits else plain
+    return cell | None if NoneType in kinds else cell
+
+
+def struct_of(name: str, fields: Sequence[tuple[str, Any, Any]]) -> type[msgspec.Struct]:
+    """A class for msgspec to read that takes these fields (name, type, default) and no others."""
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
+
+
+def _readers(rows: type[Features]) -> list[CellReader] | None:
     """A reader for each column, or None when the class has a rule that is not known here."""
     if not _only_known_hooks(rows):
         return None
@@ -168,7 +215,7 @@ def _agreement_is_whole(rows: type[Features]) -> bool:
     return not rules if family[speaker] is Features else not rules & below
 
 
-def _reader(rows: type[Features], column: Column, field: FieldInfo) -> _ReadsCells | None:
+def _reader(rows: type[Features], column: Column, field: FieldInfo) -> CellReader | None:
     if field.alias or field.validation_alias or field.default_factory is not None or field.validate_default:
         return None
     optional = NoneType in getattr(field.annotation, "__args__", ())
@@ -179,7 +226,7 @@ def _reader(rows: type[Features], column: Column, field: FieldInfo) -> _ReadsCel
             Annotated[field.annotation, Field(), *field.metadata, *before],  # type: ignore[arg-type]
             config=rows.model_config,
         )
-        return _Texts(column, adapter, optional)
+        return Texts(column, adapter, optional)
     rules = [_rule(part) for part in field.metadata if not isinstance(part, Unit)]
     known = [rule for rule in rules if rule is not None]
     kinds = _kinds(column, field) | ({NoneType} if optional else set())

@@ -20,6 +20,7 @@ from registry import booster_file, pipeline_file, signatures
 from registry.errors import BundleCorrupt, BundleForeignType, GoldenMismatch, SchemaMismatch
 from registry.manifest import IntervalPart, Manifest, ScalePart, Target
 from registry.pipeline_file import Pipeline
+from registry.trees import Trees
 from schemas.features import Features
 
 MANIFEST = "manifest.json"
@@ -100,9 +101,8 @@ class ModelVersion:
         target: Target,
         interval: IntervalPart | None,
     ) -> None:
-        self._pipeline, self._booster, self._interval = pipeline, booster, interval
+        self._pipeline, self._trees, self._interval = pipeline, Trees(booster), interval
         self._inverse, self._offset = _INVERSE_LINK[target.link], target.offset
-        booster.set_param({"nthread": 1})  # requests are the parallelism; see docs/architecture.md
 
     def transform(self, raw: Matrix) -> Matrix:
         """Encoded rows (n, n_features) to model inputs (n, n_inputs)."""
@@ -112,10 +112,9 @@ class ModelVersion:
         """Model inputs (n, n_inputs) to predictions with intervals, in the target's unit."""
         seen = np.ascontiguousarray(inputs, dtype=np.float32)  # what the trees see
         if self._offset:
-            features = np.ascontiguousarray(seen[:, :-1])
-            center = self._booster.inplace_predict(features, base_margin=seen[:, -1]).astype(np.float64)
+            center = self._trees.predict(np.ascontiguousarray(seen[:, :-1]), base_margin=seen[:, -1])
         else:
-            center = self._booster.inplace_predict(seen).astype(np.float64)
+            center = self._trees.predict(seen)
         if self._interval is None:
             return Answers(self._inverse(center), None, None)
         reach = self._interval.reach * error_scale(self._interval.scale, inputs, center)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 from pydantic import TypeAdapter
 
-from monitoring.prediction_ids import IdWriter
+from monitoring.prediction_ids import IdWriter, Tokens
 from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
 from serving.batch import Results
 from serving.cached_answers import Answered
@@ -97,11 +97,10 @@ class BulkAnswer(NamedTuple):
     def first_to_json(self) -> bytes:
         """The bytes of the first row's `Prediction` as JSON."""
         low, high, coverage = self.low, self.high, self.origin.coverage
-        has_interval = low is not None and high is not None and coverage is not None
         warnings = self.warnings.get(0)
         answer = {
             "prediction": self.value[0],
-            "interval": {"low": low[0], "high": high[0], "coverage": coverage} if has_interval else None,  # type: ignore[index]
+            "interval": {"low": low[0], "high": high[0], "coverage": coverage} if self._has_intervals() else None,  # type: ignore[index]
             "model": self.origin.model,
             "version": self.origin.version,
             "variant": self.origin.variant,
@@ -113,31 +112,29 @@ class BulkAnswer(NamedTuple):
 
     def to_json(self) -> bytes:
         """The bytes of `predictions()` as JSON."""
-        pieces = [_numbers(self.value), *self._intervals(), self._middles()]
-        pieces += [[name.encode() for name in self.ids], self._ends()]
+        pieces = [*self._numbers(), self._middles(), _pieces(self.ids), self._ends()]
         written = [b""] * (len(pieces) * len(self.ids))
         for place, column in enumerate(pieces):
             written[place :: len(pieces)] = column
         return b'{"predictions":[{"prediction":' + b"".join(written) + b"]}"
 
-    def _intervals(self) -> list[list[bytes]]:
-        count = len(self.value)
+    def _has_intervals(self) -> bool:
+        return self.low is not None and self.high is not None and self.origin.coverage is not None
+
+    def _numbers(self) -> list[list[bytes]]:
         if self.low is None or self.high is None or self.origin.coverage is None:
-            return [[b',"interval":null'] * count]
-        end = b',"coverage":' + orjson.dumps(self.origin.coverage) + b"}"
-        return [
-            *([b',"interval":{"low":'] * count, _numbers(self.low)),
-            *([b',"high":'] * count, _numbers(self.high), [end] * count),
-        ]
+            return [_numbers(self.value)]
+        low, high = ([text] * len(self.value) for text in (b',"interval":{"low":', b',"high":'))
+        return [_numbers(self.value), low, _numbers(self.low), high, _numbers(self.high)]
 
     def _middles(self) -> list[bytes]:
-        """From the interval to the id."""
-        names = ("model", "version", "variant")
-        parts = [b',"%b":%b' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names]
-        start = b"".join(parts) + b',"warnings":'
-        middles = [start + b'[],"prediction_id":"'] * len(self.value)
+        """From the last number to the id."""
+        coverage, names = self.origin.coverage, ("model", "version", "variant")
+        start = b',"coverage":%b}' % orjson.dumps(coverage) if self._has_intervals() else b',"interval":null'
+        start += b"".join(b',"%b":%b' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names)
+        middles = [start + b',"warnings":[],"prediction_id":"'] * len(self.value)
         for row, found in self.warnings.items():
-            middles[row] = start + _WARNINGS.dump_json(found) + b',"prediction_id":"'
+            middles[row] = b'%b,"warnings":%b,"prediction_id":"' % (start, _WARNINGS.dump_json(found))
         return middles
 
     def _ends(self) -> list[bytes]:
@@ -160,10 +157,14 @@ def warnings_of(results: Results) -> Warnings:
 
 def _ids(
     origin: Origin, value: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
-) -> list[str]:
+) -> Sequence[str]:
     if len(value) == 1:
         return [origin.ids.one(value[0], low[0] if low else None, high[0] if high else None, now)]
     return origin.ids.many(value, low, high, now)
+
+
+def _pieces(ids: Sequence[str]) -> list[bytes]:
+    return ids.pieces() if isinstance(ids, Tokens) else [name.encode() for name in ids]
 
 
 def _numbers(values: Sequence[float]) -> list[bytes]:

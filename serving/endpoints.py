@@ -16,7 +16,7 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, either_request, one_request
+from schemas.predictions import BatchPrediction, Prediction, either_request
 from serving import pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
@@ -26,6 +26,7 @@ from serving.counting import OK
 from serving.drain import Drain
 from serving.live_models import LiveModels
 from serving.predictor import LARGE_ROWS, Predictor, aside
+from serving.single_bodies import SingleBodies
 
 LARGE_BYTES = 64 * 1024
 """Larger bodies are read in a thread: other requests need not wait for it."""
@@ -96,14 +97,14 @@ class Status(BaseModel):
 
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
-    one, bodies = one_request(rows), BulkBodies(rows, max_rows)
+    single, bulk = SingleBodies(rows), BulkBodies(rows, max_rows)
     reading = asyncio.Semaphore(1)  # a parser takes many times a body's memory, and the interpreter: no two at once
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
-        request = validated(one, http.body)
+        request = single.read(http.body)
         read = perf_counter()
-        answer = await predictor.answer([request.features], request.version, request.routing_key)
+        answer = await predictor.predict_matrix(*request)
         written = answer.first_to_json()
         answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
@@ -111,17 +112,17 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
     async def predict_batch(http: Request) -> Reply:
         started = perf_counter()
         async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
-            bulk = await aside(large, bodies.read, http.body)
+            request = await aside(large, bulk.read, http.body)
         read = perf_counter()
-        answer = await predictor.predict_matrix(*bulk)
-        written = await aside(len(bulk.matrix) > LARGE_ROWS, answer.to_json)
+        answer = await predictor.predict_matrix(*request)
+        written = await aside(len(request.matrix) > LARGE_ROWS, answer.to_json)
         answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 
     group, many = "predictions", either_request(rows, max_rows)
     endpoint = partial(Endpoint, tag=group, refusals=PREDICT_ERRORS, audience="clients")
     return [
-        endpoint("POST", "/predict", "Predict one row", handle=predict, request=one, response=Prediction),
+        endpoint("POST", "/predict", "Predict one row", handle=predict, request=single.declared, response=Prediction),
         endpoint(
             "POST", "/predict_batch", "Predict many rows", handle=predict_batch, request=many, response=BatchPrediction
         ),

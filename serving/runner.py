@@ -23,6 +23,12 @@ from serving.batch import ComputesBatches, Outcome, Request, Results, join
 KEPT_BATCHES = 4096
 """Latest batches whose times are kept until somebody counts them."""
 
+PART_SECONDS = 0.01
+"""About how long a part of a large request may take: so long do others wait at most."""
+
+LEAST_PART_ROWS = 256
+"""Smaller parts cost more in calls than they spare others in waiting."""
+
 TIMER_SLACK_SECONDS = 0.001
 """Timers of the event loop are this exact; without it a timer can come too early and find nothing to do."""
 
@@ -45,12 +51,13 @@ class RunnerLimits:
     """What bounds a runner.
 
     Args:
-        max_batch_rows: most rows that the model gets at once; a larger request is computed in parts.
+        max_batch_rows: most rows that the model gets at once. A large request is computed in parts of so many rows, or
+            of fewer that take about PART_SECONDS.
         max_waiting_rows: most rows that wait; more are refused. An empty queue takes one request of any size.
         timeout_seconds: deadline of a request, from its submission to its answer.
     """
 
-    max_batch_rows: int = 1024
+    max_batch_rows: int = 4096
     max_waiting_rows: int = 20_000
     timeout_seconds: float = 10.0
 
@@ -118,7 +125,7 @@ class Runner:
         """
         self._admit(len(rows))
         try:
-            if len(rows) > self._limits.max_batch_rows:
+            if len(rows) > self._part_rows():
                 return await self._in_parts(rows)
             return await self._answer(rows)
         except TimedOut:
@@ -157,11 +164,11 @@ class Runner:
 
     async def _in_parts(self, rows: Matrix) -> Results:
         """A large request joins the queue part by part, so that small ones in between need not wait for all of it."""
-        step, parts, sent = self._limits.max_batch_rows, [], 0
+        parts, sent = list[Results](), 0
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):  # the parts' own deadlines come later
                 while sent < len(rows):
-                    part = rows[sent : sent + step]
+                    part = rows[sent : sent + self._part_rows()]
                     sent += len(part)
                     parts.append(await self._answer(part))
         except TimeoutError:
@@ -169,6 +176,10 @@ class Runner:
         finally:
             self.counts.waiting_rows -= len(rows) - sent
         return join(parts)
+
+    def _part_rows(self) -> int:
+        quick = int(PART_SECONDS * self._recent_rows / self._recent_seconds) if self._recent_seconds else 0
+        return min(max(quick, LEAST_PART_ROWS), self._limits.max_batch_rows)
 
     async def _answer(self, rows: Matrix) -> Results:
         request = self._enqueue(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from registry.bundle import ModelDefinition
-from serving import logs
+from serving import logs, memory
 from serving.batch import BatchComputer
 from serving.held_versions import HeldVersions
 from serving.loading import computer_of, demands_of, prove
@@ -54,8 +53,7 @@ class RunnerEngine:
         logs.configure(settings.log_level)
         longest = settings.drain_seconds + settings.body_timeout_seconds + settings.request_timeout_seconds
         end_after(lambda: bool(self.held.wanted), longest)
-        gc.collect()
-        gc.freeze()  # what was imported stays for good: no collection needs to walk through it
+        memory.settle()
 
     async def compute(self, frames: list[bytes]) -> list[bytes]:
         """Answer a batch of calls. BentoML has one batch under way at a time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ from bentoml.images import Image
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
 from registry.rollout import Watcher, default_plan, plan_file
-from serving import connections, logs, short_way
+from serving import connections, logs, memory, short_way
 from serving.admin import Admin
 from serving.asgi import App
 from serving.cached_answers import open_cache
@@ -81,8 +80,7 @@ class Engine:
             self.live.open_version = self._remote.open
         self.monitors.start(self._requests)
         self.live.start()
-        gc.collect()
-        gc.freeze()  # what was imported stays for good: no collection needs to walk through it
+        memory.settle()
 
     async def stop(self) -> None:
         """Let everything go."""

@@ -93,7 +93,7 @@ def test_one_and_many_write_the_same_bytes_for_the_same_nonces(
     if overflowing:  # these take a second nonce
         assert [said(token) for token in got] == [said(token) for token in expected]
     else:
-        assert got == expected
+        assert list(got) == expected
 
 
 def said(token: str) -> Sequence[object]:
@@ -124,13 +124,13 @@ def test_a_broken_clock_breaks_no_answer(now: float) -> None:
 
 def test_every_id_of_many_is_its_own() -> None:
     written = ids()
-    tokens = written.many([1.0] * 3000, None, None, NOW) + [written.one(1.0, None, None, NOW) for _ in range(3000)]
+    tokens = [*written.many([1.0] * 3000, None, None, NOW)] + [written.one(1.0, None, None, NOW) for _ in range(3000)]
     assert len({read(token).nonce for token in tokens}) == 6000
 
 
 def test_no_predictions_have_no_ids() -> None:
-    assert ids().many([], None, None, NOW) == []
-    assert ids().many([], [], [], NOW) == []
+    assert list(ids().many([], None, None, NOW)) == []
+    assert list(ids().many([], [], [], NOW)) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

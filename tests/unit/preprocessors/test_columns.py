@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -100,7 +101,7 @@ def test_absent_columns_have_their_defaults() -> None:
 def test_texts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, cells = ColumnReader(Every), {name: [value] * 5 for name, value in GOOD.items()}
     assert reader.read(cells, 5).sure.all()
-    monkeypatch.setattr(columns._Texts, "_learned", lambda _, texts: {} if not texts else pytest.fail(str(texts)))
+    monkeypatch.setattr(columns.Texts, "_learned", lambda _, texts: {} if not texts else pytest.fail(str(texts)))
     assert reader.read(cells, 5).sure.all()
 
 
@@ -112,7 +113,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         matrix, sure = reader.read(cells, len(codes))
         assert sure.all()
         assert matrix[:, 6].tolist() == [0, 1] + [-1] * 6
-    for known in reader._readers or ():
+    for known in reader.readers or ():
         assert len(getattr(known, "_codes", ())) <= 2
 
 
@@ -189,7 +190,7 @@ class Dated(Features):
 @pytest.mark.parametrize("rows", [Checked, Hooked, Agreeing, Stricter, Changed, Late, Named, Made, Dated])
 def test_a_class_with_an_unknown_rule_is_never_sure(rows: type[Features]) -> None:
     reader = ColumnReader(rows)
-    assert not reader.knows
+    assert reader.readers is None
     assert not reader.read({name: [1, 1] for name in rows.names()}, 2).sure.any()
 
 
@@ -197,5 +198,44 @@ def test_a_subclass_without_new_rules_is_known() -> None:
     class Same(Every):
         more: int = 3
 
-    assert ColumnReader(Same).knows
+    assert ColumnReader(Same).readers
     assert np.array_equal(ColumnReader(Same).read({k: [v] for k, v in GOOD.items()}, 1).matrix[0, -1], 3.0)
+
+
+class Defaults(Every):
+    """Defaults of every kind, before fields without one."""
+
+    since: date = date(2000, 3, 1)
+    name: Literal["x", "y"] = "y"
+    share: float = 0.5
+    last: int
+
+
+@pytest.mark.parametrize(("name", "cell"), [(name, cell) for name, cells in CELLS.items() for cell in cells], ids=repr)
+@pytest.mark.parametrize("rows", [Every, Defaults])
+def test_what_msgspec_reads_has_the_types_that_the_class_takes(rows: type[Features], name: str, cell: Any) -> None:
+    given = {**GOOD, **({"last": 3} if rows is Defaults else {}), name: cell}
+    row_type, columns_type = ColumnReader(rows).types()
+    try:
+        row = msgspec.json.decode(json.dumps(given), type=row_type)
+        columns = msgspec.json.decode(json.dumps({key: [value] for key, value in given.items()}), type=columns_type)
+    except msgspec.DecodeError:
+        return  # it is not sure
+    named = dict(zip(rows.names(), msgspec.structs.astuple(row), strict=True))
+    assert msgspec.structs.asdict(columns) == {
+        key: [value] if key in given else msgspec.UNSET for key, value in named.items()
+    }
+    matrix, sure = ColumnReader(rows).read({key: [value] for key, value in named.items()}, 1, typed=True)
+    if sure[0]:
+        validated = rows.model_validate_json(json.dumps(given))
+        assert matrix.tobytes() == RowEncoder(rows).matrix([validated]).tobytes()
+
+
+@pytest.mark.parametrize("rows", [Every, Defaults])
+def test_a_row_of_its_defaults_is_sure(rows: type[Features]) -> None:
+    given = {**GOOD, **({"last": 3} if rows is Defaults else {})}
+    row = msgspec.json.decode(json.dumps(given), type=ColumnReader(rows).types()[0])
+    named = {key: [value] for key, value in zip(rows.names(), msgspec.structs.astuple(row), strict=True)}
+    matrix, sure = ColumnReader(rows).read(named, 1, typed=True)
+    assert sure.all()
+    assert matrix.tobytes() == RowEncoder(rows).matrix([rows.model_validate_json(json.dumps(given))]).tobytes()

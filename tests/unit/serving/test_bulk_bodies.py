@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from schemas.errors import PlumblineError
 from schemas.house_prices import HouseFeatures
 from serving import bulk_bodies
-from serving.bulk_bodies import Bulk, BulkBodies
+from serving.bulk_bodies import BulkBodies
+from serving.single_bodies import Valid
 from tests.conftest import EXAMPLE
 
 MOST = 200
@@ -67,7 +68,7 @@ def _everything_by_columns() -> Any:
     bulk_bodies.LEAST_BYTES = least
 
 
-def outcome(read: Callable[[bytes], Bulk], body: str) -> tuple[Any, ...]:
+def outcome(read: Callable[[bytes], Valid], body: str) -> tuple[Any, ...]:
     """What comes of a body, comparable."""
     try:
         bulk = read(body.encode())

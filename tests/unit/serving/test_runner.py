@@ -7,13 +7,14 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from preprocessors.encoding import Matrix
 from schemas.errors import InferenceFailed, Overloaded, PreprocessingFailed, TimedOut, Unavailable
 from serving.batch import BatchComputer, Results
-from serving.runner import Runner, RunnerLimits
+from serving.runner import LEAST_PART_ROWS, Runner, RunnerLimits
 from tests.fake_model import (
     NOT_A_NUMBER,
     TRANSFORM_RAISES,
@@ -106,6 +107,41 @@ def test_a_large_request_is_computed_in_parts_and_lets_others_through(model: Fak
     asyncio.run(story())
     assert model.batches[:3] == [[0], [10, 11, 12, 13], [1]]
     assert [number for batch in model.batches[3:] for number in batch] == [14, 15, 16, 17, 18, 19]
+
+
+class Paced(BatchComputer):
+    """Claims to take so many seconds a row."""
+
+    def __init__(self, model: FakeModel, seconds: float) -> None:
+        super().__init__(model, FakeCheck())
+        self._seconds = seconds
+
+    def outcomes(self, batch: Any) -> Any:
+        """The right ones; only the clock is wrong."""
+        before = self.transform_seconds
+        found = super().outcomes(batch)
+        self.predict_seconds, self.transform_seconds = 0.0, before + self._seconds * sum(len(r.rows) for r in batch)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "later"),
+    [(1, 4000), (10, 1000), (25, 400), (1000, LEAST_PART_ROWS)],
+    ids=["as many as the limit allows", "fewer than the limit", "still fewer", "never too few"],
+)
+def test_the_parts_of_a_large_request_take_about_as_long_whatever_the_model(
+    model: FakeModel, microseconds: float, later: int
+) -> None:
+    async def story() -> None:
+        runner = Runner(Paced(model, microseconds * 1e-6), RunnerLimits(4000, 20_000, 60.0))
+        numbers = range(10_000)
+        assert (await runner.submit(matrix(*numbers))).value == expected(matrix(*numbers))
+        runner.close()
+
+    asyncio.run(story())
+    assert len(model.batches[0]) == LEAST_PART_ROWS  # nothing is known yet
+    assert all(abs(len(batch) - later) <= 1 for batch in model.batches[1:-1])
+    assert [number for batch in model.batches for number in batch] == list(range(10_000))
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(model: FakeModel) -> None:
