@@ -138,11 +138,20 @@ AUDIT := .cache/audit
 audit:  ## known vulnerabilities of the locked packages, from PyPI (before a release; needs the network)
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) \
 		&& $(AUDIT)/bin/pip install --quiet --disable-pip-version-check pip-audit; }
-	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off
+	@$(AUDIT)/bin/pip-audit --requirement requirements/serve.txt --require-hashes --disable-pip --strict --progress-spinner off \
+		|| { echo "$$AUDIT_ADVICE" >&2; exit 1; }
+
+define AUDIT_ADVICE
+Where a vulnerability is named: `make lock` takes newer versions, within what pyproject.toml allows; then `make test`.
+Where a package is "not found on PyPI", or nothing answers: nothing was audited, for this machine does not reach PyPI's
+own data, which a mirror of packages need not have. Run `make audit` on one that does.
+endef
+export AUDIT_ADVICE
 
 SBOM ?= sbom.cdx.json
-sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the newest MODEL
-	@$(BIN)/python -m release.sbom $(SBOM) --model $(MODEL):latest
+sbom: $(VENV)/dev.stamp  ## bill of materials of the Bento, as SBOM (sbom.cdx.json, CycloneDX 1.6), with the versions of its plan
+	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m release.sbom $(SBOM)
 
 licences: $(VENV)/dev.stamp  ## write docs/licences.md from the installed packages
 	@$(BIN)/python -m release.licences

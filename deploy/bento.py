@@ -75,7 +75,7 @@ def build(wanted: Sequence[str] = (), version: str = "") -> Built:
     _forget_settings()
     code = code_version()
     options: dict[str, Any] = yaml.safe_load(BENTOFILE.read_text())
-    models = [tag for entry in options["models"] for tag in pinned(entry)] if not wanted else _checked(wanted)
+    models = planned_models() if not wanted else _checked(wanted)
     labels = {**options.pop("labels", {}), "release": code.release, "commit": code.commit}
     options |= {"models": models, "labels": labels, "version": version or str(code)}
     _forget_bento(options["service"], options["version"])
@@ -84,6 +84,15 @@ def build(wanted: Sequence[str] = (), version: str = "") -> Built:
     _settle(description, code)
     base_image = yaml.safe_load(description.read_text())["image"]["base_image"]
     return Built(str(bento.tag), tuple(models), base_image, code, Path(bento.path), files_of(Path(bento.path)))
+
+
+def planned_models() -> list[str]:
+    """The model tags of a Bento that is built now, without a word about which.
+
+    Raises:
+        RegistryError: a plan cannot be read, or the store lacks a version.
+    """
+    return [tag for entry in yaml.safe_load(BENTOFILE.read_text())["models"] for tag in pinned(entry)]
 
 
 def pinned(entry: str) -> list[str]:

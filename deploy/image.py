@@ -135,7 +135,8 @@ def _run(command: Sequence[str], quiet: bool = False) -> str:
     Raises:
         NoImage: it failed.
     """
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True"}
+    # without layers, which podman and docker always have, buildah gives `env` to no step of a build
+    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "BUILDAH_LAYERS": "true"}
     done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, text=True, check=False
     )

@@ -23,8 +23,8 @@ BY_FILE = {"MPL-2.0": frozenset({"certifi", "orjson", "pathspec"})}
 HEAD = """# Licences
 
 Plumbline is under the Apache License 2.0 (`LICENSE`, `NOTICE`). A Bento or image of it holds these packages besides,
-unchanged, with their notices in their `*.dist-info` folders. MPL-2.0 asks for the source of its own files where
-somebody changes them; nobody does here.
+unchanged, with their notices in their `*.dist-info` folders; of Plotly an image has only these and the script. MPL-2.0
+asks for the source of its own files where somebody changes them; nobody does here.
 
 Some wheels carry compiled libraries with licences of their own, each as a file that can be replaced: those of numpy and
 scipy OpenBLAS (BSD-3-Clause), libgfortran (GPL-3.0 with GCC's runtime exception) and libquadmath (LGPL-2.1), that of

@@ -1,7 +1,7 @@
 """`python -m release.sbom FILE`: the software bill of materials of a Bento, as CycloneDX 1.6 JSON.
 
 It lists what the lock puts into the image, with licences, and the model versions that travel along, with the digest of
-each one's manifest. Nothing in it depends on the time: the same commit and model give the same file.
+each one's manifest. Nothing in it depends on the time: the same commit and models give the same file.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import requires
@@ -18,8 +19,10 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
+from deploy.bento import planned_models
 from registry import store
 from registry.bundle import whole_manifest
+from registry.errors import RegistryError
 from release.packages import LOCK, ROOT, Package, packages
 
 SPEC = "1.6"
@@ -59,6 +62,7 @@ def document(found: Sequence[Package], models: Sequence[tuple[str, str, bytes]])
         "dependencies": [
             {"ref": _SELF, "dependsOn": sorted(uses)},
             *({"ref": package.url, "dependsOn": _needs(package, urls)} for package in found),
+            *({"ref": _model_ref(name, version), "dependsOn": []} for name, version, _ in models),
         ],
     }
 
@@ -95,19 +99,33 @@ def _needs(package: Package, urls: Mapping[NormalizedName, str]) -> list[str]:
     return sorted(urls[name] for name in here if name in urls)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Write the file."""
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0: written; 1: it could not be, with a sentence."""
     parser = argparse.ArgumentParser(prog="python -m release.sbom", description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--model", action="append", default=[], help="a model that goes along, as name:version")
+    said = "one that goes along, as name:version; default: those that `make bento` pins"
+    parser.add_argument("--model", action="append", default=[], help=said)
     options = parser.parse_args(arguments)
-    models = []
-    for tag in options.model:
-        name, _, wanted = tag.partition(":")
-        version, folder = store.find(name, wanted or store.LATEST)
-        models.append((name, version, whole_manifest(version, folder)))
-    options.file.write_text(json.dumps(document(packages(), models), indent=1) + "\n")
+    try:
+        found, models = packages(), [_stored(tag) for tag in options.model or planned_models()]
+    except (RegistryError, LookupError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    options.file.write_text(json.dumps(document(found, models), indent=1) + "\n")
+    sys.stdout.write(f"{options.file}: {len(found)} packages, model versions: {len(models)}\n")
+    return 0
+
+
+def _stored(tag: str) -> tuple[str, str, bytes]:
+    """Name, version and manifest of a stored version.
+
+    Raises:
+        RegistryError: the store does not hold it, or it is not whole.
+    """
+    name, _, wanted = tag.partition(":")
+    version, folder = store.find(name, wanted or store.LATEST)
+    return name, version, whole_manifest(version, folder)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

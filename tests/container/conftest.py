@@ -52,6 +52,7 @@ def engine() -> Iterator[Engine]:
     found = Engine(FOLDER)
     yield found
     found.ask("rm", "--all", "--force")
+    found.ask("volume", "prune", "--force")  # what containers wrote; images stay, for the next run
 
 
 @pytest.fixture(scope="session")

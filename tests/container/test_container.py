@@ -95,6 +95,7 @@ def test_it_prices_houses_and_takes_the_truth_back(planned: Planned, row: dict[s
         told = client.post("/outcomes", json={"outcomes": [outcome]})
         assert (told.status_code, told.json()["accepted"]) == (200, 1)
         assert client.get("/dashboard").status_code == 200
+        assert client.get("/dashboard/plotly.js").status_code == 200
         assert client.get("/metrics").status_code == 200
 
 

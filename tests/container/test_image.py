@@ -68,6 +68,13 @@ def test_it_holds_no_training_no_tests_and_no_pandas(engine: Engine, shipped: Sh
     assert {"service.py", "serving", "numpy", "sklearn"} <= names
 
 
+def test_of_plotly_it_holds_the_script_and_the_notices(engine: Engine, shipped: Shipped) -> None:
+    found = inside(engine, shipped.name, "find /app -ipath '*plotly*' -type f").splitlines()
+    (script,) = (path for path in found if ".dist-info/" not in path)
+    assert script.endswith("/plotly/package_data/plotly.min.js")
+    assert any(path.endswith("/licenses/LICENSE.txt") for path in found)
+
+
 def test_its_user_can_write_to_none_of_its_files(engine: Engine, shipped: Shipped) -> None:
     found = inside(
         engine, shipped.name, "find /app /home /etc /usr /opt -xdev -writable ! -type l 2>/dev/null | head -5"

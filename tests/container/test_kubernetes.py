@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from deploy.checks.manifests import KUBERNETES, Manifest, render
 from tests.container.conftest import Shipped, figures
 from tests.container.engine import Engine
 from tests.container.running import Container, until_stable, wait_until_ready
@@ -18,26 +17,19 @@ from tests.served import free_port
 
 pytestmark = pytest.mark.timeout(2400)
 
-OVERLAY = ROOT / "deploy" / "kubernetes" / "overlays" / "local"
-MINIMAL = Path(__file__).parent / "manifests" / "deployment.yaml"
+OVERLAY = KUBERNETES / "overlays" / "local"
 RUNS = ("ConfigMap", "Secret", "Deployment")
 """Kinds that podman knows; the others need a cluster."""
 
 ROLLOUT = "plumbline-rollout"
 
 
-def rendered() -> list[dict[str, Any]]:
-    """The manifests of the local overlay, or the small ones beside this file where there is none."""
-    if not OVERLAY.exists():
-        text = MINIMAL.read_text()
-    else:
-        done = subprocess.run(["kubectl", "kustomize", str(OVERLAY)], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        text = done.stdout
-    return [document for document in yaml.safe_load_all(text) if document and document["kind"] in RUNS]
+def rendered() -> list[Manifest]:
+    """What podman can run of the local overlay."""
+    return [manifest for manifest in render(OVERLAY) if manifest["kind"] in RUNS]
 
 
-def adapted(manifests: list[dict[str, Any]], image: str, plan: str, port: int) -> list[dict[str, Any]]:
+def adapted(manifests: list[Manifest], image: str, plan: str, port: int) -> list[Manifest]:
     """What podman runs: this image, a plan, loopback only; without what it does not know.
 
     podman starts probes with systemd, which is not everywhere, so the test asks instead. It does not know fsGroup, so

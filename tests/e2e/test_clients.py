@@ -32,12 +32,30 @@ SECTIONS = {
 }
 PRINTED = _blocks(PAGE.partition("<!-- printed -->")[2])[0][1]
 BUSY = ["curl knows it", "httpx and generated Python", "openapi-fetch", "BentoML's client does not show the header"]
+KEY = "a-key-of-enough-length"
+KEYED = {
+    "curl": "ask() {",
+    "httpx": "client = ",
+    "Generated Python": "client = ",
+    "TypeScript": "const client = ",
+    "BentoML's client": "with bentoml.",
+}
+"""How the line of a program begins whose place that of the section `<name>, with a key` takes."""
 
 
 @pytest.fixture(scope="module")
 def alone(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One worker: of two, one may be ready and the other still answer 503, which few of these programs expect."""
     with serve(home, tmp_path_factory.mktemp("clients")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def closed(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service that asks for a key."""
+    with serve(home, tmp_path_factory.mktemp("closed"), PLUMBLINE_API_KEYS=KEY) as running:
+        with running.client() as client:
+            assert client.post("/predict", json={}).json()["code"] == "unauthorised"
         yield running
 
 
@@ -80,7 +98,7 @@ def test_a_generated_python_client(alone: Served, python_client: Path) -> None:
 
 
 def test_a_generated_typescript_client(alone: Served, typescript: Path) -> None:
-    _same(_typescript("TypeScript", alone.url, typescript))
+    _same(_typescript("".join(_code("TypeScript", "typescript")), alone.url, typescript))
 
 
 def test_typescript_refuses_a_wrong_row_before_it_is_sent(alone: Served, typescript: Path) -> None:
@@ -118,7 +136,7 @@ def test_a_busy_service_is_asked_again(
         elif language == "python":
             printed = _python(code, busy.url, tmp_path)
         else:
-            printed = _typescript(section, busy.url, request.getfixturevalue("typescript"))
+            printed = _typescript(code, busy.url, request.getfixturevalue("typescript"))
         assert printed.strip()
         assert (busy.refused, busy.passed) == (1, 1)
 
@@ -135,6 +153,28 @@ def test_a_generated_python_client_can_be_patient(alone: Served, python_client: 
         assert busy.refused == 1
 
 
+def test_curl_with_a_key(closed: Served, tmp_path: Path) -> None:
+    program = _with_key("curl", "curl", "bash")
+    assert json.loads(_bash(f"KEY={KEY}\n{program}", closed.url, tmp_path).splitlines()[-1])["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "section"), [("httpx", "Python with httpx"), ("BentoML's client", "BentoML's client")]
+)
+def test_python_with_a_key(closed: Served, name: str, section: str, tmp_path: Path) -> None:
+    _same(_python(f'KEY = "{KEY}"\n{_with_key(name, section, "python")}', closed.url, tmp_path))
+
+
+def test_a_generated_python_client_with_a_key(closed: Served, python_client: Path) -> None:
+    program = _with_key("Generated Python", "Generated Python", "python")
+    _same(_python(f'KEY = "{KEY}"\n{program}', closed.url, python_client))
+
+
+def test_a_generated_typescript_client_with_a_key(closed: Served, typescript: Path) -> None:
+    program = _with_key("TypeScript", "TypeScript", "typescript")
+    _same(_typescript(f'const KEY = "{KEY}";\n{program}', closed.url, typescript))
+
+
 def test_the_page_installs_what_the_tests_pin() -> None:
     pinned = json.loads((node.PINNED / "package.json").read_text())["dependencies"]
     (command,) = (code for code in _code("TypeScript", "bash") if code.startswith(NPM_INSTALL))
@@ -143,11 +183,19 @@ def test_the_page_installs_what_the_tests_pin() -> None:
 
 def test_every_program_of_the_page_is_run() -> None:
     known = {"curl", "Python with httpx", "Generated Python", "TypeScript", "BentoML's client", *BUSY}
+    known |= {f"{name}, with a key" for name in KEYED}
     assert {title for title, blocks in SECTIONS.items() if blocks} == known
 
 
 def _code(section: str, language: str) -> list[str]:
     return [code for kind, code in SECTIONS[section] if kind == language]
+
+
+def _with_key(name: str, section: str, language: str) -> str:
+    """A section's program, with the line that makes its client as it is for a service with keys."""
+    ((_, keyed),) = SECTIONS[f"{name}, with a key"]
+    before, _, after = re.split(f"^({re.escape(KEYED[name])}.*\n)", "".join(_code(section, language)), flags=re.M)
+    return f"{before}{keyed}{after}"
 
 
 def _bash(code: str, url: str, folder: Path) -> str:
@@ -160,8 +208,8 @@ def _python(code: str, url: str, folder: Path) -> str:
     return _run([sys.executable, str(script)], url, folder)
 
 
-def _typescript(section: str, url: str, folder: Path) -> str:
-    (folder / "client.ts").write_text("".join(_code(section, "typescript")).replace(HERE, url), encoding="utf-8")
+def _typescript(code: str, url: str, folder: Path) -> str:
+    (folder / "client.ts").write_text(code.replace(HERE, url), encoding="utf-8")
     return _bash(_code("TypeScript", "bash")[-1], url, folder)
 
 

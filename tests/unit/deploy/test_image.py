@@ -9,6 +9,7 @@ import pytest
 
 from deploy import image
 from deploy.bento import Built
+from deploy.checks.manifests import KUBERNETES, pod_of, render, workloads
 from deploy.code_version import CodeVersion
 
 CODE = CodeVersion("1.0.0", "abc123" * 6 + "abcd", datetime(2026, 1, 1, tzinfo=UTC), dirty=False)
@@ -73,6 +74,9 @@ def test_the_health_check_survives_in_every_backend(
     assert ("format=docker" in containerize) == ("--format=docker" in build) == format_given
     assert build[build.index("--tag") + 1] == made.name == built.tag
     assert made.size == 5_000_000
+    (deployment,) = workloads(render(KUBERNETES / "overlays" / "local"))
+    local = pod_of(deployment)["spec"]["containers"][0]["image"]
+    assert local.removeprefix("localhost/") in build  # podman and buildah put that before a name without a host
 
 
 def test_a_step_that_fails_ends_it_with_a_sentence(built: Built, programs: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from registry.bundle import MANIFEST, digest
 from release import sbom
 from release.packages import locked
@@ -14,8 +16,9 @@ def test_it_lists_what_the_lock_holds_and_the_model(home: Path, bundle_directory
     file = tmp_path / "sbom.json"
     sbom.main([str(file), "--model", "house_prices:latest"])
     first = file.read_bytes()
-    sbom.main([str(file), "--model", "house_prices"])
-    assert file.read_bytes() == first
+    for other in (["--model", "house_prices"], []):
+        assert sbom.main([str(file), *other]) == 0
+        assert file.read_bytes() == first
     document = json.loads(first)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     libraries = [part for part in document["components"] if part["type"] == "library"]
@@ -37,3 +40,9 @@ def test_every_dependency_is_listed(home: Path, tmp_path: Path) -> None:
     assert set(edges) == set(references)
     assert {name for needed in edges.values() for name in needed} <= set(references)
     assert len(edges["plumbline"]) > 10
+
+
+def test_it_says_which_version_is_not_there(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sbom.main([str(tmp_path / "sbom.json"), "--model", "house_prices:nothing"]) == 1
+    assert "holds no version 'nothing'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
