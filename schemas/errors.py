@@ -10,14 +10,14 @@ PlumblineError
   MethodNotAllowed 405         the path exists, the method does not
   SlowBody 408                 the body did not arrive in time
   Conflict 409                 another change came first, or the place cannot be changed
-  TooLarge 413                 body or number of rows over the limit
+  TooLarge 413                 body over the limit of bytes or of JSON values
   UnsupportedMediaType 415     the body is not application/json
   InvalidInput 422             the body breaks the schema; names field, rule and limit
   TooManyRequests 429          the platform's own concurrency limit
   HeadTooLarge 431             request line and headers over the limit
   Internal 500                 a defect of ours; the log has it under the request id
-    PreprocessingFailed 500    the pipeline raised on a valid row
-    InferenceFailed 500        the model raised or gave a wrong answer
+    PreprocessingFailed 500    the pipeline raised on a valid row; names it if it fails by itself
+    InferenceFailed 500        the model raised or gave a wrong answer; names the row too
   Unavailable 503              try again later
     NotReady 503               no model version is loaded yet
     Overloaded 503             the queue is full
@@ -39,10 +39,10 @@ from typing_extensions import TypedDict
 
 @with_config(ConfigDict(title="FieldError"))
 class FieldError(TypedDict):
-    """One broken rule of one field. The refused value itself is never repeated."""
+    """One broken rule of one field, or of a row as a whole. The refused value itself is never repeated."""
 
     row: NotRequired[Annotated[int, Field(description="Which row of a request for many, counted from 0")]]
-    field: Annotated[str, Field(description="Name of the field", examples=["a_feature"])]
+    field: Annotated[str, Field(description="Name of the field; empty for a row as a whole", examples=["a_feature"])]
     rule: Annotated[str, Field(description="The rule; programs read it", examples=["greater_than_equal"])]
     message: Annotated[str, Field(description="The rule in words")]
     limit: Annotated[Any, Field(description="The limit that was broken; null where the rule has none", examples=[100])]
@@ -58,7 +58,15 @@ class Problem(TypedDict):
     detail: Annotated[str, Field(description="What happened and what to do, for people")]
     code: Annotated[str, Field(description="Stable; programs read it. Later versions may have more codes")]
     request_id: Annotated[str, Field(description="Finds this request in the log; also the header X-Request-ID")]
-    errors: NotRequired[Annotated[list[FieldError], Field(description="Of `validation`: at most 100 broken fields")]]
+    errors: NotRequired[
+        Annotated[
+            list[FieldError],
+            Field(
+                description="Of `validation`: at most 100 broken fields. Of `preprocessing` and `inference` for many "
+                "rows: the first row that fails by itself, if one does"
+            ),
+        ]
+    ]
     live_versions: NotRequired[Annotated[list[str], Field(description="Of `unknown_version`: those that are live")]]
 
 
@@ -139,7 +147,7 @@ class Conflict(PlumblineError):
 
 
 class TooLarge(PlumblineError):
-    """Body or number of rows over the limit."""
+    """Body over the limit of bytes, or with more JSON values than any valid request."""
 
     code, status, title = "too_large", 413, "The request is too large"
 

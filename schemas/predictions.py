@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
 from schemas.features import Features
 
@@ -134,8 +134,16 @@ def columns_request(rows: type[Features], max_rows: int) -> type[BaseModel]:
         "PredictColumnsRequest",
         __base__=BatchOptions,
         __doc__="Many rows to predict as columns, all by the same version.",
-        columns=(columns, Field(description="Rows to predict, column by column")),
+        columns=(
+            Annotated[columns, BeforeValidator(_once_as_objects)],
+            Field(description="Rows to predict, column by column"),
+        ),
     )
+
+
+def _once_as_objects(columns: Any) -> Any:
+    """The same. Without a function here pydantic makes objects of all cells anew for every column that is missing."""
+    return columns
 
 
 def either_request(rows: type[Features], max_rows: int) -> type[BaseModel]:

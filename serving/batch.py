@@ -16,6 +16,7 @@ from preprocessors.encoding import Matrix
 from preprocessors.feature_check import FeatureCheck, Strange
 from registry.bundle import Answers, ModelVersion
 from schemas.errors import InferenceFailed, PlumblineError, PreprocessingFailed
+from serving.guilty_rows import first_guilty, named
 
 
 class Results(NamedTuple):
@@ -96,7 +97,7 @@ class BatchComputer:
         self.predict_seconds = 0.0
 
     def outcomes(self, batch: Sequence[P]) -> list[tuple[P, Results | PlumblineError]]:
-        """Compute requests together; when that fails, halve until only the guilty fail.
+        """Compute requests together; when that fails, halve until only the guilty fail, and name their guilty rows.
 
         Requests that nobody waits for are left out. Nothing is raised.
         """
@@ -104,15 +105,14 @@ class BatchComputer:
         if not present:
             return []
         try:
-            return list(zip(present, self._together(present), strict=True))
+            return list(zip(present, self._together([request.rows for request in present]), strict=True))
         except PlumblineError as error:
             if len(present) == 1:
-                return [(present[0], error)]
+                return [(present[0], self._explained(present[0], error))]
         half = len(present) // 2
         return self.outcomes(present[:half]) + self.outcomes(present[half:])
 
-    def _together(self, batch: Sequence[Part]) -> list[Results]:
-        rows = [request.rows for request in batch]
+    def _together(self, rows: Sequence[Matrix]) -> list[Results]:
         try:
             whole = self.compute(rows[0] if len(rows) == 1 else np.concatenate(rows))
             return split(whole, [len(part) for part in rows])
@@ -120,6 +120,17 @@ class BatchComputer:
             raise
         except Exception as error:  # rows of another width, answers that are no arrays: never lose the batch
             raise InferenceFailed("The batch could not be computed; the log has the cause.") from error
+
+    def _explained(self, request: Part, error: PlumblineError) -> PlumblineError:
+        row = first_guilty(request.rows, error, self._error_of, lambda: not request.gone())
+        return error if row is None else named(error, row)
+
+    def _error_of(self, rows: Matrix) -> PlumblineError | None:
+        try:
+            self._together([rows])
+        except PlumblineError as error:
+            return error
+        return None
 
     def compute(self, rows: Matrix) -> Results:
         """Predict encoded rows of shape (n, n_features).

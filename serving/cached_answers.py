@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from schemas.errors import InferenceFailed, TimedOut
 from serving.cache import MemoryCache, Value
 from serving.cache_url import MEMORY, OFF
+from serving.guilty_rows import renumbered, row_of
 from serving.settings import Settings
 
 Compute = Callable[[list[int]], Awaitable[Sequence[Value]]]
@@ -113,7 +114,7 @@ class CachedAnswers:
     ) -> None:
         while waiters:
             for row, waiter in waiters:
-                values[row] = await self._joined(waiter) or self.memory.get(keys[row])
+                values[row] = await self._joined(row, waiter) or self.memory.get(keys[row])
             given_up = [row for row, _ in waiters if values[row] is None]
             waiters = await self._get(keys, given_up, compute, values, cached)
 
@@ -150,7 +151,9 @@ class CachedAnswers:
             told = _Failed(error) if isinstance(error, Exception) and _is_theirs_too(error, rows) else None
             for row in rows:
                 self._land(keys[row], told)
-            raise
+            if row_of(error) is None:
+                raise
+            raise renumbered(error, rows) from error.__cause__
         return landed
 
     async def _from_shared(
@@ -182,10 +185,10 @@ class CachedAnswers:
             if not waiter.done():  # its request has left
                 waiter.set_result(told)
 
-    async def _joined(self, waiter: _Waiter) -> Value | None:
+    async def _joined(self, row: int, waiter: _Waiter) -> Value | None:
         told = await waiter
         if isinstance(told, _Failed):
-            raise told.error
+            raise renumbered(told.error, [row]) from told.error.__cause__  # it was one row there
         self.counts["joined"] += told is not None
         return told
 

@@ -17,7 +17,7 @@ from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
 from schemas.predictions import BatchPrediction, Prediction, either_request
-from serving import pages, problems
+from serving import body_values, pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
@@ -58,6 +58,7 @@ class Endpoint:
         bearer: whether it asks for the admin token, whoever the audience is.
         audience: for whom it is; the front door asks for the key that they need.
         listed: whether the OpenAPI document has it; files of a page are not for clients.
+        most_values: the front door refuses a body with more JSON values (serving/body_values.py).
     """
 
     method: str
@@ -71,6 +72,7 @@ class Endpoint:
     bearer: bool = False
     listed: bool = True
     audience: Audience = "inside"
+    most_values: int = body_values.HARMLESS
 
     @property
     def takes_body(self) -> bool:
@@ -122,9 +124,19 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
     group, many = "predictions", either_request(rows, max_rows)
     endpoint = partial(Endpoint, tag=group, refusals=PREDICT_ERRORS, audience="clients")
     return [
-        endpoint("POST", "/predict", "Predict one row", handle=predict, request=single.declared, response=Prediction),
         endpoint(
-            "POST", "/predict_batch", "Predict many rows", handle=predict_batch, request=many, response=BatchPrediction
+            *("POST", "/predict", "Predict one row"),
+            handle=predict,
+            request=single.declared,
+            response=Prediction,
+            most_values=body_values.of_features(rows, 1),
+        ),
+        endpoint(
+            *("POST", "/predict_batch", "Predict many rows"),
+            handle=predict_batch,
+            request=many,
+            response=BatchPrediction,
+            most_values=body_values.of_features(rows, max_rows),
         ),
     ]
 

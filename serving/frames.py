@@ -17,6 +17,7 @@ from preprocessors.encoding import Matrix
 from preprocessors.feature_check import Strange
 from schemas.errors import Internal, PlumblineError, all_errors
 from serving.batch import Results
+from serving.guilty_rows import named, row_of
 
 _ERRORS = {cls.code: cls for cls in all_errors()}
 
@@ -65,7 +66,7 @@ def write_answer(number: str, outcome: Results | PlumblineError | None) -> bytes
     if isinstance(outcome, PlumblineError):
         cause = outcome.__cause__
         text = None if cause is None else f"{type(cause).__name__}: {cause}"
-        return orjson.dumps([number, "error", [outcome.code, outcome.detail, text]])
+        return orjson.dumps([number, "error", [outcome.code, outcome.detail, text, row_of(outcome)]])
     value, low, high, strange = outcome
     return orjson.dumps([number, "results", [value, low, high, [astuple(found) for found in strange]]])
 
@@ -81,8 +82,8 @@ def read_answer(frame: bytes) -> tuple[str, Results | PlumblineError | None]:
     return number, Results(value, low, high, [Strange(*found) for found in strange])
 
 
-def _error(code: str, detail: str, cause: str | None) -> PlumblineError:
+def _error(code: str, detail: str, cause: str | None, row: int | None) -> PlumblineError:
     error = _ERRORS.get(code, Internal)(detail)
     if cause is not None:
         error.__cause__ = RemoteCause(cause)
-    return error
+    return error if row is None else named(error, row)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from schemas.errors import (
     Internal,
@@ -18,15 +19,17 @@ from schemas.errors import (
     NotFound,
     NotReady,
     PlumblineError,
+    TooLarge,
     UnsupportedMediaType,
 )
-from serving import logs, pages, problems
+from serving import body_values, logs, pages, problems
 from serving.access import Access, Audience
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
 from serving.bodies import ClientGone, Place, Room, read_json
 from serving.cors import Cors
 from serving.drain import Drain, with_close
-from serving.endpoints import Endpoint
+from serving.endpoints import LARGE_BYTES, Endpoint
+from serving.predictor import aside
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -108,6 +111,9 @@ class FrontDoor:
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
         try:
+            if len(request.body) > endpoint.most_values:
+                large = len(request.body) > LARGE_BYTES
+                await aside(large, body_values.check, request.body, endpoint.most_values)
             reply = await endpoint.handle(request)
             self._told(endpoint.path, None)
         except PlumblineError as error:
@@ -164,14 +170,19 @@ def refuse(error: PlumblineError, path: str, request_id: str) -> Reply:
     """The answer for an error, and its line in the log, which names codes, rules and known fields only."""
     level = _level(error)
     listed = error.extension.get("errors", [])
-    broken = [f"{item['field']}: {item['rule']}" for item in listed if item["rule"] != "extra_forbidden"]
+    broken = [f"{_place(item)}: {item['rule']}" for item in listed if item["rule"] != "extra_forbidden"]
     extra = {"path": path, "status": error.status, "code": error.code, "broken": broken[:20]}
     logger.log(level, "refused", extra=extra, exc_info=error if level == logging.ERROR else None)
     return Reply(*problems.answer(error, request_id))
 
 
+def _place(listed: Mapping[str, Any]) -> str:
+    """The field, or the row as a whole."""
+    return str(listed["field"]) or (f"rows.{listed['row']}" if "row" in listed else "")
+
+
 def _explained(error: PlumblineError, scope: Scope) -> PlumblineError:
-    if isinstance(error, MalformedJson) and header(scope, b"content-encoding") not in (b"", b"identity"):
+    if isinstance(error, MalformedJson | TooLarge) and header(scope, b"content-encoding") not in (b"", b"identity"):
         return UnsupportedMediaType("Send the body as it is: it must not be compressed or encoded.")
     return error
 

@@ -8,7 +8,8 @@ from monitoring import dashboard
 from monitoring.exposition import CONTENT_TYPE
 from monitoring.snapshot import Snapshot
 from schemas import errors
-from schemas.outcomes import OutcomesRequest, OutcomesResponse
+from schemas.outcomes import MAX_OUTCOMES, OutcomeReport, OutcomesRequest, OutcomesResponse
+from serving import body_values
 from serving.asgi import JSON, Reply, Request, header
 from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint, validated
 from serving.monitors import Monitors
@@ -28,7 +29,8 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
     refusals = (*BODY_ERRORS, errors.NotReady, errors.Unavailable, errors.Internal)
     text = "Report what became of predictions"
     asked = ("POST", "/outcomes", text, "outcomes", outcomes, OutcomesRequest, OutcomesResponse, refusals)
-    return [Endpoint(*asked, audience="clients")]
+    most = body_values.most_values(MAX_OUTCOMES, len(OutcomeReport.model_fields))
+    return [Endpoint(*asked, audience="clients", most_values=most)]
 
 
 def monitoring_endpoints(monitors: Monitors) -> list[Endpoint]:

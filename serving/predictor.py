@@ -23,6 +23,7 @@ from serving.batch import Results
 from serving.bulk_answers import BulkAnswer, Origin, Warnings, warnings_of
 from serving.cache import Value
 from serving.cached_answers import CachedAnswers
+from serving.guilty_rows import named, row_of
 from serving.live_models import LiveModels, LiveSet
 from serving.loading import LiveVersion
 from serving.monitors import Monitors
@@ -81,10 +82,19 @@ class Predictor:
         Raises:
             NotReady: no version is live yet.
             UnknownVersion: `version` is not live.
-            PreprocessingFailed, InferenceFailed: a defect of the version.
+            PreprocessingFailed, InferenceFailed: a defect of the version; of several rows, the first that fails by
+                itself is named.
             Overloaded: too many rows wait already.
             TimedOut: no answer before the deadline.
         """
+        try:
+            return await self._answered(matrix, version, routing_key)
+        except PlumblineError as error:
+            if len(matrix) > 1 or row_of(error) is None:
+                raise
+            raise named(error, None) from error.__cause__  # which row it was goes without saying
+
+    async def _answered(self, matrix: Matrix, version: str | None, routing_key: str | None) -> BulkAnswer:
         live = self._live.now()  # one look: a swap in between must not mix versions
         choice = live.routes.choose(version, routing_key, matrix.data)
         chosen = live.versions[choice.version]

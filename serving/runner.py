@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from preprocessors.encoding import Matrix
-from schemas.errors import Overloaded, PlumblineError, TimedOut, Unavailable
+from schemas.errors import Internal, Overloaded, PlumblineError, TimedOut, Unavailable
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
+from serving.guilty_rows import renumbered
 
 KEPT_BATCHES = 4096
 """Latest batches whose times are kept until somebody counts them."""
@@ -119,6 +120,7 @@ class Runner:
         Raises:
             PreprocessingFailed: the pipeline raised on these rows.
             InferenceFailed: the model raised on these rows, or its answer has the wrong length or is not finite.
+                Both name the first row that fails by itself, if one does.
             Overloaded: too many rows wait; Retry-After says when to come again.
             TimedOut: no answer before the deadline.
             Unavailable: the runner is closed.
@@ -164,13 +166,14 @@ class Runner:
 
     async def _in_parts(self, rows: Matrix) -> Results:
         """A large request joins the queue part by part, so that small ones in between need not wait for all of it."""
-        parts, sent = list[Results](), 0
+        parts, first, sent = list[Results](), 0, 0
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):  # the parts' own deadlines come later
                 while sent < len(rows):
-                    part = rows[sent : sent + self._part_rows()]
-                    sent += len(part)
-                    parts.append(await self._answer(part))
+                    first, sent = sent, min(sent + self._part_rows(), len(rows))
+                    parts.append(await self._answer(rows[first:sent]))
+        except Internal as error:
+            raise renumbered(error, range(first, sent)) from error.__cause__
         except TimeoutError:
             raise self._timed_out() from None
         finally:

@@ -34,6 +34,8 @@ from tests.wire import Wire, head, post
 IDLE = 10_000
 PATHS = 1_000_000
 GIANTS = 64
+GIANT_BYTES = 8 * 1024 * 1024 - 1024
+NASTY = [b"[],", b"1,", b"{},", b'"",', b"[" * 100 + b"]" * 100 + b","]
 STRETCH = 5.0
 """Seconds of each stretch under load."""
 
@@ -164,13 +166,13 @@ def _scan(served: Served, script: Path, seconds: int) -> int:
 
 
 def giant_bodies(home: Path, folder: Path) -> Found:
-    """Many of the largest bodies at once, of the shape that takes most memory to read; others go on."""
-    size = 8 * 1024 * 1024 - 1024
-    nasty = b'{"rows":[' + b"[]," * ((size - 20) // 3) + b"[]]}"
+    """Many of the largest bodies at once, of the shapes that would take most memory to read; others go on."""
+    nasty = [b'{"rows":[' + piece * ((GIANT_BYTES - 20) // len(piece)) + b"[]]}" for piece in NASTY]
     with serve(home, folder, PLUMBLINE_BODY_TIMEOUT_SECONDS="60", PLUMBLINE_CACHE_URL="off") as served:
         before, wires = _memory(served), [Wire(served.url) for _ in range(GIANTS)]
-        for wire in wires:
-            wire.send(post("/predict_batch", nasty)[:-1])  # all but the last byte: the service holds them
+        for number, wire in enumerate(wires):
+            body = nasty[number % len(nasty)]
+            wire.send(post("/predict_batch", body)[:-1])  # all but the last byte: the service holds them
         held = _memory(served)
         for wire in wires:
             wire.send(b"}")

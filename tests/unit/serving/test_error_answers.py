@@ -105,6 +105,25 @@ def test_a_model_that_raises_is_500_and_only_the_log_says_why(
     assert line["request_id"] == problem["request_id"]
 
 
+@pytest.mark.parametrize(("method", "code"), [("transform", "preprocessing"), ("predict", "inference")])
+def test_of_many_rows_the_guilty_one_is_named(
+    house: InProcess, row: Row, monkeypatch: pytest.MonkeyPatch, method: str, code: str
+) -> None:
+    house.log()
+    monkeypatch.setattr(ModelVersion, method, _raising_for_one(getattr(ModelVersion, method)))
+    rows = [{**row, "living_area_sqft": 9_999 if number == 170 else 1_000 + number} for number in range(300)]
+    problem = check(house.request("POST", "/predict_batch", json={"rows": rows}), code)
+    (listed,) = problem["errors"]
+    assert listed | {"message": ""} == {"row": 170, "field": "", "rule": code, "message": "", "limit": None}
+    (line,) = [line for line in house.log() if line["level"] == "ERROR"]
+    assert line["broken"] == [f"rows.170: {code}"]
+    assert "ZeroDivisionError: the-cause" in line["exc_info"]
+    for path, part in (("/predict", {"features": rows[170]}), ("/predict_batch", {"rows": [rows[170]]})):
+        assert "errors" not in check(house.request("POST", path, json=part), code)
+    del rows[170]
+    assert house.request("POST", "/predict_batch", json={"rows": rows}).status_code == 200
+
+
 def test_an_unexpected_exception_is_500_and_only_the_log_says_why(
     house: InProcess, row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +203,17 @@ def test_too_many_bytes_are_413_announced_or_streamed(home: object, row: Row) ->
 def _raising(error: Exception) -> Callable[..., Any]:
     def raises(*_: Any, **__: Any) -> Any:
         raise error
+
+    return raises
+
+
+def _raising_for_one(real: Callable[..., Any]) -> Callable[..., Any]:
+    """The real method, but for matrices that hold an area of 9,999, which both raw and computed features have."""
+
+    def raises(self: ModelVersion, rows: Any) -> Any:
+        if (rows == 9_999).any():
+            raise ZeroDivisionError("the-cause")
+        return real(self, rows)
 
     return raises
 

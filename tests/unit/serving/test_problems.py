@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
@@ -12,6 +13,7 @@ from schemas.errors import InvalidInput, Overloaded, PlumblineError, all_errors
 from schemas.house_prices import HouseFeatures
 from schemas.predictions import PredictRequest, batch_request
 from serving import problems
+from tests.conftest import EXAMPLE
 
 Row = dict[str, Any]
 
@@ -92,3 +94,22 @@ def _errors(model: Any, body: Row) -> list[dict[str, Any]]:
     assert isinstance(error, InvalidInput)
     listed: list[dict[str, Any]] = error.extension["errors"]
     return listed
+
+
+def test_of_very_many_errors_the_same_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether all are built, or only those that are listed."""
+    rows = [{**EXAMPLE, "bedrooms": 21, "bathrooms": 0.3, "valuation_date": "2009-01-01", "a,]}": 1}] * 400
+    rows[1] = {**EXAMPLE, "effective_age_years": 100}
+    rows[2] = {**EXAMPLE, "building_type": "castle", "area_code": '"x'}
+    body = json.dumps({"rows": rows}).encode()
+
+    def found() -> PlumblineError:
+        with pytest.raises(ValidationError) as broken:
+            batch_request(HouseFeatures, 1_000).model_validate_json(body)
+        return problems.from_validation(broken.value)
+
+    few = found()
+    monkeypatch.setattr(problems, "MANY_ERRORS", 10**9)
+    all_of_them = found()
+    assert few.detail == all_of_them.detail == f"{398 * 4 + 3} fields break the schema; the first 100 are listed."
+    assert orjson.dumps(few.extension) == orjson.dumps(all_of_them.extension)
