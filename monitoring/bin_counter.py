@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from monitoring.profile import ColumnProfile, Counts, Profile, Values
-
-Bins = npt.NDArray[np.intp]
 
 
 class BinCounter:
@@ -21,10 +18,12 @@ class BinCounter:
     """
 
     def __init__(self, profile: Profile) -> None:
-        sizes = [len(column.labels) for column in profile.columns]
-        self.bins = sum(sizes)
-        self._starts = np.cumsum([0, *sizes[:-1]])
-        self._finders = [_finder(column) for column in profile.columns]
+        self._counters = [
+            _Numbers(column) if column.kind == "number" else _Levels(column) for column in profile.columns
+        ]
+        stops = np.cumsum([len(column.labels) for column in profile.columns]).tolist()
+        self._parts = [slice(start, stop) for start, stop in pairwise([0, *stops])]
+        self.bins = int(stops[-1])
 
     def count(self, matrix: Values, predictions: Values) -> Counts:
         """Rows by bin, shape (bins,), column after column.
@@ -32,10 +31,47 @@ class BinCounter:
         Args:
             matrix: encoded rows, shape (n, n_features).
             predictions: shape (n,).
+
+        Raises:
+            ValueError: rows of another width.
         """
-        columns = [*matrix.T, predictions]
-        found = [start + find(column) for start, find, column in zip(self._starts, self._finders, columns, strict=True)]
-        return np.bincount(np.concatenate(found), minlength=self.bins).astype(np.int64, copy=False)
+        if matrix.shape[1] + 1 != len(self._parts):
+            raise ValueError(f"rows of {len(self._parts) - 1} features are counted here, not of {matrix.shape[1]}")
+        columns = np.empty((len(self._parts), len(predictions)))
+        columns[:-1], columns[-1] = matrix.T, predictions
+        columns.sort(axis=1)  # a sorted column is counted with one search for each edge; NaN comes last
+        counts = np.empty(self.bins, np.int64)
+        for part, counter, values in zip(self._parts, self._counters, columns, strict=True):
+            counter.count(values, counts[part])
+        return counts
+
+
+class _Numbers:
+    """Bins between edges, and the missing values."""
+
+    def __init__(self, column: ColumnProfile) -> None:
+        self._edges = np.array([*column.edges, np.nan])
+
+    def count(self, values: Values, counts: Counts) -> None:
+        """Write the counts of values in ascending order."""
+        below = values.searchsorted(self._edges)
+        counts[:-1], counts[-1] = below, len(values)
+        counts[1:] -= below
+
+
+class _Levels:
+    """Levels, all others, never seen, and the missing values."""
+
+    def __init__(self, column: ColumnProfile) -> None:
+        self._codes = np.asarray(column.codes, np.float64)
+        self._known = np.array([0.0, np.nan])
+
+    def count(self, values: Values, counts: Counts) -> None:
+        """Write the counts of codes in ascending order: below 0 is never seen."""
+        of_levels = values.searchsorted(self._codes, side="right") - values.searchsorted(self._codes)
+        first, last = values.searchsorted(self._known)
+        counts[:-3] = of_levels
+        counts[-3:] = last - first - of_levels.sum(), first, len(values) - last
 
 
 def labels_of(profile: Profile) -> list[tuple[str, str]]:
@@ -57,27 +93,3 @@ def distinct(labels: Sequence[str]) -> list[str]:
             name = f"{label} #{number}"
         found[name] = None
     return list(found)
-
-
-def _finder(column: ColumnProfile) -> Callable[[Values], Bins]:
-    if column.kind == "number":
-        return partial(_number_bins, np.asarray(column.edges), len(column.labels) - 1)
-    other = len(column.codes)
-    table = np.full(int(max(column.codes, default=0)) + 2, other)  # by code; the last place is for all larger ones
-    table[np.asarray(column.codes, np.intp)] = np.arange(other)
-    return partial(_category_bins, table, other + 1)
-
-
-def _number_bins(edges: Values, missing: int, values: Values) -> Bins:
-    found = edges.searchsorted(values, side="right")
-    found[np.isnan(values)] = missing
-    return found
-
-
-def _category_bins(table: Bins, never_seen: int, values: Values) -> Bins:
-    absent = np.isnan(values)
-    codes = np.where(absent, -1, values).astype(np.intp)
-    found: Bins = table[np.minimum(codes, len(table) - 1)]
-    found[codes < 0] = never_seen
-    found[absent] = never_seen + 1
-    return found
