@@ -229,8 +229,8 @@ def full_disk(home: Path, folder: Path) -> Found:
         with serve(home, folder, workers=2, **settings) as served:
             figures, failures = asyncio.run(_without_disk(served, disk))
             wait_until(lambda: metric(served.url, "predictions_total") >= figures["answered"], 20)
-            for result in ("written", "failed", "dropped"):
-                figures[f"log: {result}"] = metric(served.url, "prediction_log_total", f'result="{result}"')
+            wait_until(lambda: sum(_log_lines(served).values()) >= figures["answered"], 20)
+            figures |= {f"log: {result}": lines for result, lines in _log_lines(served).items()}
             figures["predictions counted"] = metric(served.url, "predictions_total")
         if remount(disk, "ro"):
             (folder / "again").mkdir()
@@ -238,6 +238,12 @@ def full_disk(home: Path, folder: Path) -> Found:
                 figures["read-only from the start"] = asyncio.run(_measured(served, 16))
                 failures += figures["read-only from the start"]["failed"]
     return Found(figures, [f"{failures} failed"] if failures else [])
+
+
+def _log_lines(served: Served) -> dict[str, float]:
+    """What became of the prediction log's lines: each is written, failed for want of a disk, or was dropped."""
+    results = ("written", "failed", "dropped")
+    return {result: metric(served.url, "prediction_log_total", f'result="{result}"') for result in results}
 
 
 async def _without_disk(served: Served, disk: Path) -> tuple[dict[str, Any], int]:
