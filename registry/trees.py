@@ -85,9 +85,8 @@ class Trees:
             )
         )
         shape = lengths[: dimensions.value]
-        copied = ctypes.string_at(
-            found, 4 * int(np.prod(shape))
-        )  # XGBoost's memory is this thread's until the next call
+        # a copy: XGBoost writes this thread's next answers to the same memory
+        copied = ctypes.string_at(found, 4 * int(np.prod(shape)))
         return np.frombuffer(copied, np.float32).astype(np.float64).reshape(shape)
 
 
