@@ -21,7 +21,7 @@ runner_1;threading.Thread.run 45"""
 
 def test_every_microsecond_belongs_to_one_layer() -> None:
     layers = by_layer(read(TEXT))
-    assert layers == {THREADS: 115, LOOP: 100, "writing sockets": 50, "validation": 30, "batching": 5}
+    assert layers == {THREADS: 115, LOOP: 100, "writing sockets": 50, "validation, encoding": 30, "batching": 5}
 
 
 def test_boxes_have_the_width_of_their_share() -> None:
