@@ -35,7 +35,10 @@ HIDDEN = (
 LOOP, THREADS = "event loop, reading sockets", "the model's thread: features, trees, intervals"
 LAYERS = (
     ("monitoring", ("monitoring.", "serving.observer")),
-    ("validation, encoding", ("serving.single_bodies", "preprocessors.", "pydantic", "serving.problems")),
+    (
+        "validation, encoding",
+        ("serving.single_bodies", "serving.request_reader", "preprocessors.", "pydantic", "serving.problems"),
+    ),
     ("writing the answer's JSON", ("serving.bulk_answers",)),
     ("batching", ("serving.runner",)),
     ("choice of version", ("serving.router", "serving.live_models", "serving.predictor")),

@@ -24,7 +24,7 @@ from preprocessors.encoding import Matrix, RowEncoder
 from schemas.features import Features
 from schemas.predictions import batch_request, columns_request
 from serving import problems
-from serving.single_bodies import Valid, options_of
+from serving.request_reader import RequestReader, Valid
 
 LEAST_BYTES = 10 * 1024
 """Rows in smaller bodies, 40 or so, are read faster one by one."""
@@ -46,7 +46,7 @@ class BulkBodies:
     def __init__(self, rows: type[Features], max_rows: int) -> None:
         self._names = rows.names()
         self._reader, self._encoder = ColumnReader(rows), RowEncoder(rows)
-        self._known = _decoder(self._reader) if self._reader.readers else None
+        self._sure_reader = _request_reader(self._reader) if self._reader.readers else None
         self._by_rows, self._by_columns = batch_request(rows, max_rows), columns_request(rows, max_rows)
         self._some_rows: TypeAdapter[list[Features]] = TypeAdapter(list[rows])  # type: ignore[valid-type]
         self._rows_allowed = TypeAdapter(Annotated[list[Any], Field(min_length=1, max_length=max_rows)])
@@ -71,14 +71,11 @@ class BulkBodies:
 
     def _sure(self, body: bytes) -> Valid | None:
         """The request, if all of it is surely valid."""
-        if self._known is None:
+        found = self._sure_reader.read(body) if self._sure_reader else None
+        if found is None:
             return None
-        try:
-            request = self._known.decode(body)
-        except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: text that is no UTF-8
-            return None
-        options = options_of(request)
-        if options is None or (request.rows is UNSET) == (request.columns is UNSET):
+        request, options = found
+        if (request.rows is UNSET) == (request.columns is UNSET):
             return None
         if request.rows is UNSET:
             given = msgspec.structs.asdict(request.columns)
@@ -94,10 +91,7 @@ class BulkBodies:
         return Valid(matrix, options.version, options.routing_key) if sure.all() else None
 
     def _read_rows(self, body: bytes) -> Valid:
-        try:
-            request: Any = self._by_rows.model_validate_json(body)
-        except ValidationError as error:
-            raise problems.from_validation(error) from None
+        request = problems.validated(self._by_rows, body)
         return Valid(self._encoder.matrix(request.rows), request.version, request.routing_key)
 
     def _read_columns(self, body: bytes, parsed: Mapping[str, Any]) -> Valid:
@@ -156,17 +150,9 @@ class BulkBodies:
         return matrix, []
 
 
-def _decoder(reader: ColumnReader) -> msgspec.json.Decoder[Any]:
-    """Of either form of a request; what was not given is UNSET."""
+def _request_reader(reader: ColumnReader) -> RequestReader:
     row, columns = reader.types()
-    fields: list[tuple[str, Any, Any]] = [
-        ("rows", list[row] | UnsetType, UNSET),  # type: ignore[valid-type]
-        ("columns", columns | UnsetType, UNSET),
-        ("version", Any, UNSET),
-        ("routing_key", Any, UNSET),
-    ]
-    request = msgspec.defstruct("BatchRequest", fields, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(request)
+    return RequestReader(rows=list[row] | UnsetType, columns=columns | UnsetType)  # type: ignore[valid-type]
 
 
 def _parsed(body: bytes) -> Any:

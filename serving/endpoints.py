@@ -8,9 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from registry.plan import Plan
 from schemas import errors
@@ -178,11 +177,11 @@ def rollout_endpoints(admin: Admin) -> list[Endpoint]:
 
     async def change(http: Request) -> Reply:
         admin.authorise(header(http.scope, b"authorization"))
-        return _json(await asyncio.to_thread(admin.change, validated(PlanChange, http.body)))
+        return _json(await asyncio.to_thread(admin.change, problems.validated(PlanChange, http.body)))
 
     async def roll_back(http: Request) -> Reply:
         admin.authorise(header(http.scope, b"authorization"))
-        return _json(await asyncio.to_thread(admin.roll_back, validated(Rollback, http.body or b"{}")))
+        return _json(await asyncio.to_thread(admin.roll_back, problems.validated(Rollback, http.body or b"{}")))
 
     group, changes, waiting = "rollout", CHANGE_ERRORS, (errors.NotReady,)
     return [
@@ -213,18 +212,6 @@ def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]
         Endpoint("GET", "/docs", "The API as a page", "about", docs),
         Endpoint("GET", "/", "Landing page", "about", landing),
     ]
-
-
-def validated(model: type[Any], body: bytes) -> Any:
-    """The body as the model has it.
-
-    Raises:
-        InvalidInput, MalformedJson: it breaks the schema, or is no JSON.
-    """
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise problems.from_validation(error) from None
 
 
 def _json(answer: BaseModel) -> Reply:

@@ -9,9 +9,9 @@ from monitoring.exposition import CONTENT_TYPE
 from monitoring.snapshot import Snapshot
 from schemas import errors
 from schemas.outcomes import MAX_OUTCOMES, OutcomeReport, OutcomesRequest, OutcomesResponse
-from serving import body_values
+from serving import body_values, problems
 from serving.asgi import JSON, Reply, Request, header
-from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint, validated
+from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint
 from serving.monitors import Monitors
 from serving.outcome_desk import OutcomeDesk
 from serving.predictor import aside
@@ -23,7 +23,7 @@ def outcome_endpoints(desk: OutcomeDesk) -> list[Endpoint]:
     """Where the truth comes in."""
 
     async def outcomes(http: Request) -> Reply:
-        request = await aside(len(http.body) > LARGE_BYTES, validated, OutcomesRequest, http.body)
+        request = await aside(len(http.body) > LARGE_BYTES, problems.validated, OutcomesRequest, http.body)
         return Reply(200, [JSON], (await desk.report(request)).model_dump_json().encode())
 
     refusals = (*BODY_ERRORS, errors.NotReady, errors.Unavailable, errors.Internal)

@@ -60,6 +60,18 @@ def answer(error: PlumblineError, request_id: str) -> tuple[int, Headers, bytes]
     )
 
 
+def validated(model: type[Any], body: bytes) -> Any:
+    """The body as the model has it.
+
+    Raises:
+        InvalidInput, MalformedJson: it breaks the schema, or is no JSON.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
 def from_validation(error: ValidationError) -> PlumblineError:
     """A pydantic error as ours: malformed JSON, or a list of broken fields that never repeats a value."""
     count = error.error_count()

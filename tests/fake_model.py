@@ -13,11 +13,20 @@ import numpy.typing as npt
 from preprocessors.encoding import Matrix
 from preprocessors.feature_check import FeatureCheck, Strange
 from registry.bundle import Answers, ModelVersion
+from schemas.errors import InferenceFailed, PlumblineError, PreprocessingFailed
 from serving.batch import Results
 from serving.runner import SubmitsRows
 
 FINE, TRANSFORM_RAISES, PREDICT_RAISES, TOO_SHORT, NOT_A_NUMBER, STRANGE = range(6)
 """What column 1 of a row asks for; column 0 is the row's number."""
+
+ERRORS: dict[int, type[PlumblineError]] = {
+    TRANSFORM_RAISES: PreprocessingFailed,
+    PREDICT_RAISES: InferenceFailed,
+    TOO_SHORT: InferenceFailed,
+    NOT_A_NUMBER: InferenceFailed,
+}
+"""How a row of these kinds fails."""
 
 
 def matrix(*numbers: float, kind: int = FINE) -> Matrix:

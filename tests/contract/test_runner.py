@@ -14,17 +14,16 @@ import numpy as np
 import pytest
 
 from preprocessors.encoding import Matrix
-from schemas.errors import InferenceFailed, PlumblineError, PreprocessingFailed, Unavailable
+from schemas.errors import PlumblineError, PreprocessingFailed, Unavailable
 from serving.batch import BatchComputer, Results
 from serving.frames import RemoteCause
 from serving.held_versions import HeldVersions
 from serving.remote import ServiceComputer
 from serving.runner import Runner, RunnerLimits, SubmitsRows
 from tests.fake_model import (
-    NOT_A_NUMBER,
+    ERRORS,
     PREDICT_RAISES,
     STRANGE,
-    TOO_SHORT,
     TRANSFORM_RAISES,
     FakeCheck,
     FakeModel,
@@ -34,12 +33,6 @@ from tests.fake_model import (
 )
 
 LIMITS = RunnerLimits(max_batch_rows=32, max_waiting_rows=100_000, timeout_seconds=60.0)
-ERRORS: dict[int, type[PlumblineError]] = {
-    TRANSFORM_RAISES: PreprocessingFailed,
-    PREDICT_RAISES: InferenceFailed,
-    TOO_SHORT: InferenceFailed,
-    NOT_A_NUMBER: InferenceFailed,
-}
 
 
 class Implementation(NamedTuple):

@@ -15,7 +15,7 @@ from schemas.errors import PlumblineError
 from schemas.house_prices import HouseFeatures
 from serving import bulk_bodies
 from serving.bulk_bodies import BulkBodies
-from serving.single_bodies import Valid
+from serving.request_reader import Valid
 from tests.conftest import EXAMPLE
 
 MOST = 200

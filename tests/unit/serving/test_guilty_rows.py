@@ -18,7 +18,7 @@ from serving.frames import read_answer, write_answer
 from serving.guilty_rows import named, row_of
 from serving.runner import Runner, RunnerLimits
 from tests.fake_model import (
-    NOT_A_NUMBER,
+    ERRORS,
     PREDICT_RAISES,
     TOO_SHORT,
     TRANSFORM_RAISES,
@@ -30,13 +30,6 @@ from tests.fake_model import (
     send,
     turn,
 )
-
-KINDS = {
-    TRANSFORM_RAISES: PreprocessingFailed,
-    PREDICT_RAISES: InferenceFailed,
-    TOO_SHORT: InferenceFailed,
-    NOT_A_NUMBER: InferenceFailed,
-}
 
 
 class Together(FakeModel):
@@ -77,13 +70,13 @@ def with_guilty(size: int, *guilty: int, kind: int) -> Matrix:
     return rows
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ERRORS)
 @pytest.mark.parametrize("size", [1, 2, 3, 17, 64])
 def test_the_guilty_row_is_named_after_few_attempts(kind: int, size: int) -> None:
     for guilty in range(size):
         model = FakeModel()
         error = failed(model, with_guilty(size, guilty, kind=kind))
-        assert (type(error), row_of(error)) == (KINDS[kind], guilty)
+        assert (type(error), row_of(error)) == (ERRORS[kind], guilty)
         _, *attempts = model.batches
         assert len(attempts) <= np.ceil(np.log2(size)) + 1
         assert sum(map(len, attempts)) <= size
@@ -97,7 +90,7 @@ def test_the_error_says_what_it_said_and_names_the_row_as_broken_fields_are_name
     assert listed | {"message": ""} == {"row": 17, "field": "", "rule": "inference", "message": "", "limit": None}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ERRORS)
 def test_of_several_guilty_rows_the_first_is_named(kind: int) -> None:
     assert row_of(failed(FakeModel(), with_guilty(50, 49, 9, 31, kind=kind))) == 9
 

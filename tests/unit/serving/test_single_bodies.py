@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import PlumblineError
 from schemas.house_prices import HouseFeatures
-from serving.single_bodies import SingleBodies, Valid
+from serving.request_reader import Valid
+from serving.single_bodies import SingleBodies
 from tests.conftest import EXAMPLE
 from tests.unit.serving.test_bulk_bodies import BAD, GOOD, OPTIONS
 
