@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.rates import rows_a_second
 from benchmarks.reference_model import DEFINITION
-from preprocessors.encoding import RowEncoder
+from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.house_prices import TRUSTED_TYPES
 from registry import store
-from registry.bundle import ModelDefinition
+from registry.bundle import ModelDefinition, ModelVersion
 from schemas.house_prices import HouseFeatures
 
 
@@ -28,13 +29,12 @@ def main(definition: ModelDefinition, file: Path, seconds: float, sizes: list[in
     found = {}
     for size in sizes:
         matrix = np.resize(encoded, (size, encoded.shape[1]))
-        bundle.model.predict(bundle.model.transform(matrix))
-        done, started = 0, time.perf_counter()
-        while time.perf_counter() - started < seconds:
-            bundle.model.predict(bundle.model.transform(matrix))
-            done += size
-        found[str(size)] = done / (time.perf_counter() - started)
+        found[str(size)] = rows_a_second(partial(_predict, bundle.model, matrix), size, seconds)
     return found
+
+
+def _predict(model: ModelVersion, matrix: Matrix) -> None:
+    model.predict(model.transform(matrix))
 
 
 DEFINITIONS = {

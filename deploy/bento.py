@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def build(wanted: Sequence[str] = (), version: str = "") -> Built:
     _forget_settings()
     code = code_version()
     options: dict[str, Any] = yaml.safe_load(BENTOFILE.read_text())
-    models = planned_models() if not wanted else _checked(wanted)
+    models = _checked(wanted) if wanted else _planned(options)
     labels = {**options.pop("labels", {}), "release": code.release, "commit": code.commit}
     options |= {"models": models, "labels": labels, "version": version or str(code)}
     _forget_bento(options["service"], options["version"])
@@ -92,7 +92,11 @@ def planned_models() -> list[str]:
     Raises:
         RegistryError: a plan cannot be read, or the store lacks a version.
     """
-    return [tag for entry in yaml.safe_load(BENTOFILE.read_text())["models"] for tag in pinned(entry)]
+    return _planned(yaml.safe_load(BENTOFILE.read_text()))
+
+
+def _planned(options: Mapping[str, Any]) -> list[str]:
+    return [tag for entry in options["models"] for tag in pinned(entry)]
 
 
 def pinned(entry: str) -> list[str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import joblib
 import pandas as pd
+
+from benchmarks.rates import rows_a_second
 
 
 def main(folder: Path, seconds: float, sizes: list[int]) -> dict[str, float]:
@@ -22,12 +24,7 @@ def main(folder: Path, seconds: float, sizes: list[int]) -> dict[str, float]:
     found = {}
     for size in sizes:
         table = pd.DataFrame([rows[place % len(rows)] for place in range(size)])
-        pipeline.predict(table)
-        done, started = 0, time.perf_counter()
-        while time.perf_counter() - started < seconds:
-            pipeline.predict(table)
-            done += size
-        found[str(size)] = done / (time.perf_counter() - started)
+        found[str(size)] = rows_a_second(partial(pipeline.predict, table), size, seconds)
     return found
 
 
