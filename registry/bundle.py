@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,7 +20,7 @@ from registry.errors import BundleCorrupt, BundleForeignType, GoldenMismatch, Sc
 from registry.manifest import IntervalPart, Manifest, ScalePart, Target
 from registry.pipeline_file import Pipeline
 from registry.trees import Trees
-from schemas.features import Features
+from schemas.features import Features, Vector
 
 MANIFEST = "manifest.json"
 PIPELINE = "pipeline.skops"
@@ -39,8 +38,6 @@ DIGEST_LENGTH = 12
 
 GOLDEN_TOLERANCE = 1e-6
 """Relative difference allowed when a golden answer is repeated on another processor."""
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
