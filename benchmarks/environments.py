@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.served import ROOT
+from deploy.code_version import ROOT, git
 
 HERE = ("bentoml", "uvicorn", "uvloop", "httptools", "pydantic", "numpy", "scikit-learn", "xgboost-cpu")
 PEERS = ("fastapi", "bentoml", "pandas", "scikit-learn", "xgboost-cpu")
@@ -89,6 +89,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or "unknown"
+    try:
+        return git(ROOT, "describe", "--always", "--dirty", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
