@@ -126,7 +126,7 @@ TABLE = (
         "outcome_counts",
         "counter",
         "version",
-        "Judged outcomes, as monitoring/outcomes.py counts them",
+        "Outcomes, as monitoring/outcomes.py counts them",
         {"place": OPEN},
     ),
     Metric("outcome_pairs", "counter", "version", "Outcomes by predicted and actual bin", {"place": OPEN}),

@@ -19,8 +19,8 @@ import yaml
 
 from benchmarks.environments import environment
 from deploy.checks.manifests import Manifest
+from deploy.code_version import ROOT
 
-ROOT = Path(__file__).parents[2]
 LOCK = "check-kubernetes.txt"
 
 

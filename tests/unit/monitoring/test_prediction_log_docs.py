@@ -11,7 +11,7 @@ import pytest
 from monitoring.log_lines import LineMaker
 from monitoring.log_options import LogOptions
 from monitoring.log_writer import LogCounts
-from tests.conftest import ROOT
+from tests.served import ROOT
 from tests.unit.monitoring.log_samples import COLUMNS, batch
 
 TEXT = (ROOT / "docs" / "prediction-log.md").read_text()

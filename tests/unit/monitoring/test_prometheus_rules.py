@@ -13,8 +13,8 @@ import yaml
 from schemas.errors import all_errors
 from tests.exposition_sample import SHOWN, label_names
 from tests.programs import program
+from tests.served import ROOT
 
-ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
 ALERTMANAGER = ROOT / "monitoring" / "alertmanager" / "alertmanager.yml"
 RUNBOOK = "docs/operations.md"
