@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from benchmarks.environments import environment
 from deploy.checks.manifests import Manifest
 from deploy.code_version import ROOT
+from deploy.environments import environment
 
 LOCK = "check-kubernetes.txt"
 
