@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from monitoring.grafana.panels import ROWS
 from schemas.errors import all_errors
 from tests.exposition_sample import SHOWN, label_names
 from tests.programs import program
@@ -103,6 +104,12 @@ def test_every_recorded_series_that_a_rule_or_the_runbook_reads_is_recorded() ->
     read = {name for expression in EXPRESSIONS for name in re.findall(r"\bplumbline:[\w:]+", expression)}
     recorded = {rule["record"] for rule in _rules("rules.yml")}
     assert read - recorded == set()
+
+
+def test_what_is_recorded_is_read_by_a_rule_a_panel_or_the_docs() -> None:
+    texts = [*EXPRESSIONS, *(path.read_text() for path in (ROOT / "docs").glob("*.md")), str(ROWS)]
+    read = {name for text in texts for name in re.findall(r"\bplumbline:[\w:]+", text)}
+    assert {rule["record"] for rule in _rules("rules.yml")} - read == set()
 
 
 def test_every_label_that_a_rule_or_the_runbook_selects_by_is_one_of_its_metric() -> None:
