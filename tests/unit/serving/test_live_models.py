@@ -7,7 +7,7 @@ import gc
 import shutil
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> PlanFile:
 
 
 @asynccontextmanager
-async def following(definition: ModelDefinition, file: PlanFile) -> Any:
+async def following(definition: ModelDefinition, file: PlanFile) -> AsyncIterator[LiveModels]:
     """Live models that follow a plan file, looking at it all the time."""
     live = LiveModels(definition, Watcher(file, lambda: new_plan("house_prices", "none-such")), EASY)
     live.start()
@@ -95,7 +95,9 @@ async def _swap(definition: ModelDefinition, file: PlanFile, first: str, second:
         observer, room = Observer(live, time.time, dict), CountingRoom([file.path.parent / "counts"], [])
         observer.start(room)
         observer.count()  # what is counted of a version outlives it, its model does not
-        gone = weakref.ref(live.now().versions[first].runner._computer._model)
+        runner: Any = live.now().versions[first].runner
+        gone = weakref.ref(runner._computer._model)
+        del runner
         file.write(plan.with_stable(second), replaces=plan.generation)
         await until(lambda: live.now().plan.stable == second)
         assert list(live.now().versions) == [second]
