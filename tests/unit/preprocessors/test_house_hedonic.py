@@ -147,4 +147,4 @@ def test_the_partly_kept_terms_are_those_of_living_area_and_grade(hedonic: Hedon
     higher = sales.copy()
     higher[:, [LIVING, GRADE]] += [50, 1]
     differ = (hedonic._structure(higher) != hedonic._structure(sales)).any(axis=0)
-    assert tuple(np.flatnonzero(differ)) == PARTLY_KEPT
+    assert np.flatnonzero(differ).tolist() == list(PARTLY_KEPT)
