@@ -20,11 +20,11 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 serve: $(VENV)/train.stamp  ## serve on PORT (3000), HOST (127.0.0.1); the first time fetch the data and train
-	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m training --recipe training.$(MODEL) --if-missing
 	@exec $(BIN)/bentoml serve service:HousePrices --host $(HOST) --port $(PORT)
 
 train: $(VENV)/train.stamp  ## train, evaluate and, when the gate agrees, publish a new version
-	@$(BIN)/python -m training
+	@$(BIN)/python -m training --recipe training.$(MODEL)
 
 test: $(VENV)/dev.stamp  ## everything that CI runs: the checks, then all tests
 	@$(MAKE) --no-print-directory check

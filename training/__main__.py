@@ -15,12 +15,13 @@ from registry.secret_files import SecretUnreadable
 from registry.signatures import BadKey, signing_key
 from training.dataset import UnusableData
 from training.fetch import DataUnavailable
+from training.package import ForeignTypes
 from training.recipe import Recipe
 from training.run import run
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: no data or signing key to use."""
+    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: no data, types or key to use."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--recipe", default="training.house_prices", help="module that holds RECIPE")
     parser.add_argument("--until", type=date.fromisoformat, help="use only records before this day (YYYY-MM-DD)")
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         signing_key()  # a wrong one is told now, and not after the training
         outcome = run(recipe, console, options.until, not options.no_publish)
-    except (DataUnavailable, UnusableData, BadKey, SecretUnreadable) as error:
+    except (DataUnavailable, UnusableData, ForeignTypes, BadKey, SecretUnreadable) as error:
         console.print(f"[bold red]Cannot train:[/] {error}")
         return 2
     except ContractUnsupported as error:
