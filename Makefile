@@ -89,10 +89,9 @@ image: $(VENV)/train.stamp  ## build the Bento's image with docker, podman or bu
 test-container: $(VENV)/dev.stamp  ## build and run the image within its limits; root, podman, debootstrap (about 5 minutes)
 	@TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
 
-LOG    ?= prediction_log
 OUTPUT ?= report.html
-report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
-	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
+report: $(VENV)/train.stamp  ## a page of the prediction log of MODEL, as OUTPUT (report.html); LOG, OUTCOMES and PROFILE name others
+	@$(BIN)/python -m monitoring.report $(if $(LOG),--log $(LOG),--model $(MODEL)) --output $(OUTPUT) \
 		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
