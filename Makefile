@@ -17,9 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: audit sbom licences
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 serve: $(VENV)/train.stamp  ## serve on PORT (3000), HOST (127.0.0.1); the first time fetch the data and train
+	@$(BIN)/python -m serving.port_check "$(HOST)" "$(PORT)"
 	@$(BIN)/python -m training --recipe training.$(MODEL) --if-missing
 	@exec $(BIN)/bentoml serve service:HousePrices --host $(HOST) --port $(PORT)
 
@@ -165,6 +166,6 @@ $(VENV)/bin/python:
 
 # A stamp is newer than its lock file when the lock is installed.
 $(VENV)/%.stamp: requirements/%.txt | $(VENV)/bin/python
-	@echo "Installing $< into $(VENV) (once) ..."
+	@echo "Installing the $$(grep -c == $<) packages of $< into $(VENV): once, a minute or two ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@

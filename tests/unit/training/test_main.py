@@ -188,6 +188,24 @@ def test_types_that_serving_would_refuse_are_told_before_anything_is_published(
     assert store.versions(MODEL) == []
 
 
+@pytest.mark.parametrize("arguments", [[], ["--if-missing"]])
+def test_a_store_that_cannot_be_written_is_exit_code_2_with_the_setting_that_moves_it(
+    train: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    def read_only(model: str) -> list[str]:
+        raise OSError(30, "Read-only file system", "/home/me/bentoml")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "versions", read_only)
+        assert train(*arguments) == 2
+    printed = capsys.readouterr().out
+    assert "Read-only file system: '/home/me/bentoml'" in printed
+    assert "BENTOML_HOME" in printed
+
+
 @pytest.mark.parametrize(
     ("until", "reason"), [("2012-06-01", "the fit part has"), ("2012-01-01", "there are no rows to split")]
 )
