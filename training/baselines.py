@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from monitoring.outcome_errors import Link
-from registry.bundle import Vector
+from schemas.features import Vector
 from training.dataset import Dataset
 
 

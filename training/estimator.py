@@ -12,8 +12,8 @@ from sklearn.base import clone
 
 from preprocessors.encoding import Matrix
 from preprocessors.estimator import EstimatorPipeline
-from registry.bundle import Vector
 from registry.manifest import ScalePart
+from schemas.features import Vector
 from training.dataset import Dataset, Split
 from training.intervals import SMALLEST_ERROR, conformal, fit_scale
 from training.recipe import Fitted
