@@ -19,7 +19,7 @@ GUIDE = (ROOT / "docs" / "bring-your-model.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 CODE = {code.split("\n", 1)[0].removeprefix("# "): code for kind, code in BLOCKS if kind == "python"}
 COMMANDS = [code.strip() for kind, code in BLOCKS if kind == "bash"]
-ROOMS = ("schemas", "preprocessors", "monitoring", "registry", "serving", "training")
+ROOMS = ("schemas", "preprocessors", "monitoring", "registry", "serving", "training", "deploy")
 
 
 def as_the_guide_says(name: str, code: str, tree: Path) -> None:
