@@ -17,14 +17,15 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: audit sbom licences
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 serve: $(VENV)/train.stamp  ## serve on PORT (3000), HOST (127.0.0.1); the first time fetch the data and train
-	@$(BIN)/python -m training --if-missing
+	@$(BIN)/python -m serving.port_check "$(HOST)" "$(PORT)"
+	@$(BIN)/python -m training --recipe training.$(MODEL) --if-missing
 	@exec $(BIN)/bentoml serve service:HousePrices --host $(HOST) --port $(PORT)
 
 train: $(VENV)/train.stamp  ## train, evaluate and, when the gate agrees, publish a new version
-	@$(BIN)/python -m training
+	@$(BIN)/python -m training --recipe training.$(MODEL)
 
 test: $(VENV)/dev.stamp  ## everything that CI runs: the checks, then all tests
 	@$(MAKE) --no-print-directory check
@@ -89,10 +90,9 @@ image: $(VENV)/train.stamp  ## build the Bento's image with docker, podman or bu
 test-container: $(VENV)/dev.stamp  ## build and run the image within its limits; root, podman, debootstrap (about 5 minutes)
 	@TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
 
-LOG    ?= $(or $(BENTOML_HOME),$(HOME)/bentoml)/plumbline/$(MODEL)/predictions
 OUTPUT ?= report.html
-report: $(VENV)/dev.stamp  ## page of the prediction log, as OUTPUT (report.html); LOG, where else it lies; OUTCOMES and PROFILE
-	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
+report: $(VENV)/train.stamp  ## a page of the prediction log of MODEL, as OUTPUT (report.html); LOG, OUTCOMES and PROFILE name others
+	@$(BIN)/python -m monitoring.report $(if $(LOG),--log $(LOG),--model $(MODEL)) --output $(OUTPUT) \
 		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
 
 RESOLVE = $(BIN)/uv pip compile --python-version 3.11 --generate-hashes \
@@ -166,6 +166,6 @@ $(VENV)/bin/python:
 
 # A stamp is newer than its lock file when the lock is installed.
 $(VENV)/%.stamp: requirements/%.txt | $(VENV)/bin/python
-	@echo "Installing $< into $(VENV) (once) ..."
+	@echo "Installing the $$(grep -c == $<) packages of $< into $(VENV): once, a minute or two ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@

@@ -9,19 +9,22 @@ import bentoml
 
 from preprocessors.house_prices import TRUSTED_TYPES
 from registry.bundle import ModelDefinition
-from schemas.house_prices import HouseFeatures
+from schemas.house_prices import HouseFeatures as Row
 from schemas.predictions import BatchPrediction, Prediction
 from serving.runner_engine import RunnerEngine, compute_options, runner_options
 from serving.settings import read_settings
 from serving.wiring import Engine, PlumblineService, platform_options
 
+MODEL = "house_prices"
+"""EDIT ME: this name and the imports of TRUSTED_TYPES and Row are all that is particular to a model here."""
+
 SETTINGS = read_settings()
-DEFINITION = ModelDefinition("house_prices", HouseFeatures, TRUSTED_TYPES)
+DEFINITION = ModelDefinition(MODEL, Row, TRUSTED_TYPES)
 RUNNER = None
 
 if SETTINGS.runner == "service":  # else nothing of it exists: `bentoml serve` starts one service
 
-    @bentoml.service(name="house_prices_runner", **runner_options())
+    @bentoml.service(name=f"{MODEL}_runner", **runner_options())
     class RunnerService:
         """Computes for all workers, in one process. Only they can reach it, over a Unix socket."""
 
@@ -55,9 +58,9 @@ if SETTINGS.runner == "service":  # else nothing of it exists: `bentoml serve` s
     RUNNER = bentoml.depends(RunnerService)
 
 
-@bentoml.service(name="house_prices", service_class=PlumblineService, **platform_options(SETTINGS))
+@bentoml.service(name=MODEL, service_class=PlumblineService, **platform_options(SETTINGS))
 class HousePrices:
-    """Prices of houses in Seattle, with 90 % intervals."""
+    """Predictions of the model, with intervals."""
 
     engine = Engine(DEFINITION, SETTINGS)
     runner = RUNNER
@@ -73,15 +76,13 @@ class HousePrices:
         await self.engine.stop()
 
     @bentoml.api
-    async def predict(
-        self, features: HouseFeatures, version: str | None = None, routing_key: str | None = None
-    ) -> Prediction:
-        """Price one house."""
+    async def predict(self, features: Row, version: str | None = None, routing_key: str | None = None) -> Prediction:
+        """Predict one row."""
         return await self.engine.predictor.predict(features, version, routing_key)
 
     @bentoml.api
     async def predict_batch(
-        self, rows: list[HouseFeatures], version: str | None = None, routing_key: str | None = None
+        self, rows: list[Row], version: str | None = None, routing_key: str | None = None
     ) -> BatchPrediction:
-        """Price many houses."""
+        """Predict many rows."""
         return await self.engine.predictor.predict_batch(rows, version, routing_key)

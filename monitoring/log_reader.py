@@ -43,7 +43,10 @@ def log_files(place: Path) -> list[Path]:
         return [place]
     found = sorted(place.glob("*.jsonl"), key=_age) if place.is_dir() else []
     if not found:
-        raise FileNotFoundError(f"{place} holds no prediction log: no file there ends in .jsonl.")
+        raise FileNotFoundError(
+            f"{place} holds no prediction log: no file there ends in .jsonl. Ask the service something first, or name "
+            "the log's folder with --log."
+        )
     return found
 
 

@@ -10,7 +10,8 @@ Three scales, chosen by the link on which the model was fitted:
   from the prediction id, so it is the same on every replica. Positive means that the probability was too high.
   Source: Dunn, Smyth, Randomized quantile residuals (1996).
 
-The bins are the same for all, finer near 0, symmetric in log ratio, out to a factor of 100.
+The bins are the same for all, finer near 0, alike on both sides of it, out to a factor of 100. Relative errors use
+those above -1 only; usual errors go either way.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _SIDE = 40
 _FINEST = 0.03
 _STEPS = (np.arange(_SIDE) + 0.5) / (_SIDE - 0.5)
 _LOGS = _FINEST * np.sinh(_STEPS * math.asinh(math.log(WORST_RATIO) / _FINEST))
-EDGES: Vector = np.concatenate([np.expm1(-_LOGS[::-1]), np.expm1(_LOGS)])
+EDGES: Vector = np.concatenate([-np.expm1(_LOGS[::-1]), np.expm1(_LOGS)])
 """80 edges; bin i holds EDGES[i-1] <= error < EDGES[i]."""
 
 BINS = len(EDGES) + 1

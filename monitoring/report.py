@@ -15,9 +15,11 @@ from pydantic import ValidationError
 
 from monitoring.log_reader import Outcomes, Reading, log_files, log_rows
 from monitoring.profile import Profile
-from monitoring.report_features import LogFeatures, profile_of
+from monitoring.report_features import LogFeatures
+from monitoring.report_features import profile_of as profile_of_rows
 from monitoring.report_figures import Figures
 from monitoring.report_page import Report, render
+from monitoring.report_places import log_of, profile_of
 
 PROFILE = "profile.json"
 
@@ -40,7 +42,7 @@ def make_report(log: Path, outcomes: Path | None = None, profile: Path | None = 
     figures = Figures(None if outcomes is None else Outcomes(outcomes))
     for rows in log_rows(paths, reading):
         if features is None:
-            features = LogFeatures(profile_of(rows))
+            features = LogFeatures(profile_of_rows(rows))
             reference = f"the first {len(rows):,} rows of this log, as no profile was given"
         figures.add(rows)
         features.add(rows)
@@ -64,13 +66,17 @@ def read_profile(place: Path) -> Profile:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; gives its exit code."""
     parser = argparse.ArgumentParser(prog="python -m monitoring.report", description=__doc__)
-    parser.add_argument("--log", type=Path, required=True, help="directory of the prediction log, or one file of it")
+    places = parser.add_mutually_exclusive_group(required=True)
+    places.add_argument("--model", help="take log and profile from where a service on this machine keeps them")
+    places.add_argument("--log", type=Path, help="directory of the prediction log, or one file of it")
     parser.add_argument("--outcomes", type=Path, help="JSON lines with prediction_id and actual")
     parser.add_argument("--profile", type=Path, help="profile.json, or the directory of a version in the model store")
     parser.add_argument("--output", type=Path, required=True, help="the HTML file to write")
     given = parser.parse_args(arguments)
     try:
-        report = make_report(given.log, given.outcomes, given.profile)
+        log = given.log or log_of(given.model)
+        profile = given.profile or (profile_of(given.model, log) if given.model else None)
+        report = make_report(log, given.outcomes, profile)
         _write(given.output, render(report))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"No report: {error}\n")

@@ -72,6 +72,8 @@ def _change(console: Console, file: PlanFile, options: argparse.Namespace) -> No
     Raises:
         RegistryError: refused; nothing was written.
     """
+    if getattr(options, "version", None):
+        options.version = _bare(file.model, options.version)
     current, generation = _current(file, options)
     wanted = file.previous(options.to) if options.command == "rollback" else _edited(current, options)
     if generation != NO_PLAN and wanted.says_the_same(current):
@@ -85,6 +87,18 @@ def _change(console: Console, file: PlanFile, options: argparse.Namespace) -> No
         console.print(_plain(wanted.numbered(generation + 1).model_dump_json(indent=1)))  # what to put into a ConfigMap
         raise
     console.print(f"Generation {written.generation}: {_summary(written)}")
+
+
+def _bare(model: str, version: str) -> str:
+    """A version's name, also of a tag as `bentoml models list` shows it.
+
+    Raises:
+        PlanRefused: the tag is of another model.
+    """
+    tagged, colon, bare = version.rpartition(":")
+    if colon and tagged != model:
+        raise PlanRefused(f"{version} is no version of {model}; name one as `show` does")
+    return bare
 
 
 def _current(file: PlanFile, options: argparse.Namespace) -> tuple[Plan, int]:
@@ -112,7 +126,7 @@ def _edited(plan: Plan, options: argparse.Namespace) -> Plan:
     if options.command == "set-stable":
         return plan.with_stable(_resolved(plan.model, options.version))
     if options.command == "shadow":
-        return plan.with_shadows(*(_resolved(plan.model, version) for version in options.versions))
+        return plan.with_shadows(*(_resolved(plan.model, _bare(plan.model, version)) for version in options.versions))
     if options.command == "promote":
         return plan.promoted()
     return _canary(plan, options.version, options.weight)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 
 from pydantic import BaseModel
@@ -209,11 +209,15 @@ def rollout_endpoints(admin: Admin) -> list[Endpoint]:
 def about_endpoints(model: str, document: Callable[[], bytes]) -> list[Endpoint]:
     """What a person or a client generator asks for; `document` gives the OpenAPI document."""
 
+    @cache
+    def first_page() -> bytes:
+        return pages.landing(model, pages.example_of(document()))
+
     async def openapi(_: Request) -> Reply:
         return Reply(200, [JSON], document())
 
     async def landing(_: Request) -> Reply:
-        return Reply(200, [HTML], pages.landing(model))
+        return Reply(200, [HTML], first_page())
 
     async def docs(_: Request) -> Reply:
         return Reply(200, [HTML], pages.api_docs(model))

@@ -66,6 +66,7 @@ def serve(
     workers: int = 1,
     wait: bool = True,
     target: str = "service:HousePrices",
+    tree: Path = ROOT,
     **settings: str,
 ) -> Iterator[Served]:
     """Run `bentoml serve` on a copy of the store at `home`, and end it afterwards.
@@ -73,7 +74,8 @@ def serve(
     Args:
         folder: where its BENTOML_HOME and log go.
         wait: whether to wait until it is ready.
-        target: what is served: the code of this checkout, or a Bento's folder.
+        target: what is served: a service of the code, or a Bento's folder.
+        tree: the folder of the code.
         settings: environment variables.
     """
     own_home = folder / "home"
@@ -87,7 +89,7 @@ def serve(
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         running = Served(f"http://127.0.0.1:{port}", own_home, log, process)
         try:

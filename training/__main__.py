@@ -15,12 +15,18 @@ from registry.secret_files import SecretUnreadable
 from registry.signatures import BadKey, signing_key
 from training.dataset import UnusableData
 from training.fetch import DataUnavailable
+from training.package import ForeignTypes
 from training.recipe import Recipe
 from training.run import run
 
+PLACES = (
+    "Versions go to the model store in BENTOML_HOME (~/bentoml if it is not set), reports to runs/ in this folder; \
+both must be writable."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: no data or signing key to use."""
+    """Exit code 0: published or nothing to do; 1: gate or drift contract refused; 2: no data, types or key to use."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--recipe", default="training.house_prices", help="module that holds RECIPE")
     parser.add_argument("--until", type=date.fromisoformat, help="use only records before this day (YYYY-MM-DD)")
@@ -29,13 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(soft_wrap=True)
     recipe: Recipe = import_module(options.recipe).RECIPE
-    if options.if_missing and store.versions(recipe.definition.name):
-        return 0
     try:
+        if options.if_missing and store.versions(recipe.definition.name):
+            return 0
         signing_key()  # a wrong one is told now, and not after the training
         outcome = run(recipe, console, options.until, not options.no_publish)
-    except (DataUnavailable, UnusableData, BadKey, SecretUnreadable) as error:
+    except (DataUnavailable, UnusableData, ForeignTypes, BadKey, SecretUnreadable) as error:
         console.print(f"[bold red]Cannot train:[/] {error}")
+        return 2
+    except OSError as error:
+        console.print(f"[bold red]Cannot train:[/] {error}. {PLACES}", highlight=False)
         return 2
     except ContractUnsupported as error:
         console.print(f"[bold red]The drift contract refused this version:[/] {error}. Nothing was published.")

@@ -9,12 +9,17 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from monitoring.outcome_errors import Link
 from schemas.features import Vector
 from training.dataset import Dataset
 
 
-def ridge(train: Dataset, test: Dataset) -> Vector:
-    """Ridge on the log target, numbers scaled, categories one-hot; in the target's unit, shape (n_test,)."""
+def ridge(train: Dataset, test: Dataset, link: Link = "log") -> Vector:
+    """Ridge, numbers scaled, categories one-hot; in the target's unit, shape (n_test,).
+
+    Args:
+        link: of the model that is compared; with `log` this one is fitted on the log target too.
+    """
     columns = type(train.rows[0]).columns()
     categories = [i for i, column in enumerate(columns) if column.kind == "category"]
     numbers = [i for i, column in enumerate(columns) if column.kind != "category"]
@@ -28,9 +33,10 @@ def ridge(train: Dataset, test: Dataset) -> Vector:
             ("categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categories),
         ]
     )
-    model = make_pipeline(encode, Ridge(alpha=1.0)).fit(train.raw, np.log(train.target))
-    predicted: Vector = np.exp(model.predict(test.raw))
-    return predicted
+    model, log = make_pipeline(encode, Ridge(alpha=1.0)), link == "log"
+    model.fit(train.raw, np.log(train.target) if log else train.target)
+    predicted: Vector = model.predict(test.raw)
+    return np.exp(predicted) if log else predicted
 
 
 def median(train: Dataset, test: Dataset) -> Vector:

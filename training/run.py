@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from monitoring.outcome_errors import Link
 from registry import store
 from registry.bundle import Answers, ModelVersion
 from registry.errors import NoVersion, PlanError, RegistryError
@@ -69,18 +70,19 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
 
     with console.status("Evaluating ..."):
         answers = model.predict(model.transform(split.test.raw))
-        metrics = _metrics(split, answers)
+        metrics = _metrics(split, answers, recipe.target.link)
         slices = slice_figures(split.test.target, answers, recipe.slices(split.test))
         published = _published_figures(recipe, split, console)
     checks = check(recipe.gate, metrics["model"], metrics["ridge"], published)
     with console.status("Packaging ..."):
         files = package.bundle_files(recipe, fitted, model, data)
+        package.check_types(recipe, files)
         package.check_contract(recipe, files)
         manifest = package.manifest(
             recipe,
             fitted,
             files,
-            _data_part(recipe, split, refused),
+            _data_part(recipe, path, split, refused),
             metrics,
             slices,
             # without the comparison: it hangs on what the store holds, and the same run must give the same version
@@ -123,7 +125,7 @@ def _publish(console: Console, manifest: Manifest, files: dict[str, bytes]) -> s
     return version
 
 
-def _metrics(split: Split, answers: Answers) -> dict[str, Figures]:
+def _metrics(split: Split, answers: Answers, link: Link) -> dict[str, Figures]:
     test = split.test
     known = Dataset(
         [*split.fit.rows, *split.calibration.rows],
@@ -134,7 +136,7 @@ def _metrics(split: Split, answers: Answers) -> dict[str, Figures]:
     )
     return {
         "model": {**figures(test.target, answers.value), **interval_figures(test.target, answers)},
-        "ridge": figures(test.target, baselines.ridge(known, test)),
+        "ridge": figures(test.target, baselines.ridge(known, test, link)),
         "median": figures(test.target, baselines.median(known, test)),
     }
 
@@ -155,11 +157,11 @@ def _published_figures(recipe: Recipe, split: Split, console: Console) -> Figure
     return figures(split.test.target, answers.value)
 
 
-def _data_part(recipe: Recipe, split: Split, refused: Counter[str]) -> DataPart:
+def _data_part(recipe: Recipe, path: Path, split: Split, refused: Counter[str]) -> DataPart:
     parts = (split.fit, split.calibration, split.test)
     return DataPart(
-        source=f"{recipe.source.package}=={recipe.source.version}:{recipe.source.member}",
-        sha256=recipe.source.sha256,
+        source=recipe.source.name,
+        sha256=fetch.digest(path),
         rows=sum(len(part) for part in parts),
         refused=sum(refused.values()),
         first=split.fit.first,
@@ -190,7 +192,8 @@ def _show_figures(console: Console, metrics: dict[str, Figures], checks: list[Ch
         table.add_column(name, justify="right")
     for key in ("mape", "median_ape", "bias", "within_10", "mae", "r2", "coverage", "interval_width"):
         cells = [f"{part[key]:,.3f}" if key in part else "" for part in metrics.values()]
-        table.add_row(key, *cells)
+        if any(cells):
+            table.add_row(key, *cells)
     console.print(table)
     for item in checks:
         word = "passed" if item.passed else "[bold red]FAILED[/]"

@@ -143,11 +143,11 @@ export function promises({ outcomes, variant }) {
   const { promised, scale } = outcomes;
   const off = promised.tolerated_bias !== null && Math.abs(outcomes.bias ?? 0) > promised.tolerated_bias;
   const name = scale === "relative" ? "Mean absolute error (MAPE)" : "Mean absolute error";
-  const unit = { relative: null, typical: "in usual errors", quantile: "in quantiles" }[scale];
+  const unit = { relative: null, typical: "1 is the usual error when trained", quantile: "in quantiles" }[scale];
   figures("promises", [
-    ["Outcomes", count(outcomes.outcomes), unit ?? `${count(outcomes.with_interval)} with interval`],
+    ["Outcomes", count(outcomes.outcomes), `${count(outcomes.with_interval)} with interval`],
     ["Bias", error(outcomes.bias, scale, true), promised.tolerated_bias === null ? null : `tolerated ±${error(promised.tolerated_bias, scale)}`, off ? "warn" : null],
-    [name, error(outcomes.mean_error, scale), promised.mean_error === null ? null : `when trained ${error(promised.mean_error, scale)}`],
+    [name, error(outcomes.mean_error, scale), promised.mean_error === null ? unit : `when trained ${error(promised.mean_error, scale)}`],
     ["Coverage", percent(outcomes.coverage), promised.coverage === null ? null : `promised ${percent(promised.coverage)}`],
   ]);
 }

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from monitoring.log_lines import LineMaker
 from monitoring.log_options import LogOptions
 from monitoring.log_writer import LogCounts
 from monitoring.prediction_ids import TOKEN_LENGTH
+from monitoring.report_places import log_of
 from serving.monitors import LOG, state_folder
 from serving.settings import Settings
 from tests.served import ROOT
@@ -40,8 +42,19 @@ def test_the_example_has_the_fields_of_a_line_in_their_order() -> None:
     assert len(example["prediction_id"]) == TOKEN_LENGTH
 
 
-def test_make_report_looks_where_the_service_writes() -> None:
+def test_make_report_asks_for_the_model_by_name() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-    command = ["make", "--dry-run", "--assume-old=.venv/dev.stamp", "report"]
+    command = ["make", "--dry-run", "--assume-old=.venv/train.stamp", "report"]
     said = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
-    assert f"--log {state_folder(Settings(), 'house_prices') / LOG} " in said
+    assert "--model house_prices " in said
+
+
+@pytest.mark.parametrize("setting", [None, "BENTOML_HOME", "PLUMBLINE_STATE_FOLDER"])
+def test_the_report_looks_where_the_service_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str | None
+) -> None:
+    for name in ("BENTOML_HOME", "PLUMBLINE_STATE_FOLDER"):
+        monkeypatch.delenv(name, raising=False)
+    if setting:
+        monkeypatch.setenv(setting, str(tmp_path))
+    assert log_of("house_prices") == state_folder(Settings(), "house_prices") / LOG

@@ -220,3 +220,27 @@ def test_wrong_arguments_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_bundle_directory_will_do_as_profile(bundle_directory: Path) -> None:
     assert read_profile(bundle_directory).columns[-1].name == "prediction"
+
+
+def test_a_model_is_enough_to_find_its_log_and_the_profile_of_who_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
+    log_of(tmp_path / "plumbline" / "parcels" / "predictions")
+    page = tmp_path / "report.html"
+    assert main(["--model", "parcels", "--output", str(page)]) == 0
+    assert "as no profile was given" in page.read_text()
+    version = tmp_path / "models" / "parcels" / "v1"
+    version.mkdir(parents=True)
+    (version / "profile.json").write_text(reference().model_dump_json())
+    assert main(["--model", "parcels", "--output", str(page)]) == 0
+    assert "as no profile was given" not in page.read_text()
+
+
+def test_a_model_that_has_answered_nothing_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_STATE_FOLDER", str(tmp_path / "state"))
+    assert main(["--model", "parcels", "--output", str(tmp_path / "report.html")]) == 1
+    assert f"{tmp_path}/state/predictions holds no prediction log" in (said := capsys.readouterr().err)
+    assert "Ask the service something first" in said

@@ -52,6 +52,8 @@ def parts(plan: Plan) -> tuple[str, str | None, float, tuple[str, ...]]:
         (["set-stable v1"], ("v1", None, 0.0, ())),
         (["set-stable latest"], ("v3", None, 0.0, ())),
         (["canary v2 --weight 0.1"], ("v3", "v2", 0.1, ())),
+        ([f"set-stable {MODEL}:v1", f"canary {MODEL}:v2 --weight 0.1"], ("v1", "v2", 0.1, ())),
+        ([f"set-stable {MODEL}:latest", f"shadow {MODEL}:v1"], ("v3", None, 0.0, ("v1",))),
         (["set-stable v1", "canary latest --weight 0.1", "canary --weight 0.2"], ("v1", "v3", 0.2, ())),
         (["canary v2 --weight 0.1", "canary none"], ("v3", None, 0.0, ())),
         (["canary v2 --weight 0.1", "canary --weight 0"], ("v3", None, 0.0, ())),

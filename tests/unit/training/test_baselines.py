@@ -32,6 +32,12 @@ def test_ridge_recovers_prices_that_are_linear_on_the_log_scale() -> None:
     assert ridge(train, test) == pytest.approx(test.target, rel=0.05)
 
 
+def test_ridge_follows_targets_below_zero_where_the_link_is_the_identity() -> None:
+    power = np.random.default_rng(1).integers(50, 300, len(DAYS))
+    train = cars(DAYS, power.astype(np.float64) - 200.0, power.tolist())
+    assert ridge(train, train, "identity") == pytest.approx(train.target, abs=2)
+
+
 def test_ridge_bears_a_category_that_it_has_not_seen() -> None:
     red, _ = validate(Car, [record(day, 100.0 + number, power=100 + number % 9) for number, day in enumerate(DAYS)])
     green, _ = validate(Car, [record(DAYS[0], 1.0, colour="green", power=104)])

@@ -108,3 +108,11 @@ def test_where_targets_have_no_ratio_errors_are_held_against_the_usual_one() -> 
     # errors 10, -20, -100, 5; the usual one is 15
     assert (reference.unit, reference.median_error, reference.coverage) == (15.0, 1.0, None)
     assert reference.bias == -0.5
+
+
+def test_targets_that_are_not_all_positive_have_no_relative_figures() -> None:
+    actual, predicted = np.array([-1.0, 0.0, 2.0]), np.array([-1.5, 0.5, 2.0])
+    found = figures(actual, predicted)
+    assert sorted(found) == ["mae", "r2", "rows"]
+    assert found["mae"] == pytest.approx(1 / 3)
+    assert interval_figures(actual, Answers(predicted, predicted - 1, predicted + 1)) == {"coverage": 1.0}

