@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitoring.movement import SMALLEST_BLOCK, movement_over_time, reference_shares, sampling_movement, unsure_share
+from monitoring.movement import (
+    SMALLEST_BLOCK,
+    block_numbers,
+    movement_over_time,
+    reference_shares,
+    sampling_movement,
+    unsure_share,
+)
 
 
 def test_no_bin_of_a_reference_is_impossible() -> None:
@@ -29,7 +36,7 @@ def test_fewer_rows_leave_more_unsure_and_none_leaves_everything() -> None:
     assert unsure_share(np.zeros(10, np.int64)) == 1
 
 
-@pytest.mark.parametrize("rows", [0, 29, 1999, 20_000, 40_000])
+@pytest.mark.parametrize("rows", [0, 29, 1999, 20_000, 40_000, 700_000])
 def test_a_reference_that_stays_has_no_movement(rows: int) -> None:
     assert movement_over_time(np.random.default_rng(rows).integers(0, 10, rows), 10) == 0
 
@@ -46,6 +53,22 @@ def test_a_cycle_is_measured() -> None:
     night = (np.arange(rows) // (2 * SMALLEST_BLOCK)) % 2 == 1
     bins = np.where(night & (rng.random(rows) < 0.2), 0, rng.integers(0, 10, rows))
     assert movement_over_time(bins, 10) > 0.07
+
+
+@pytest.mark.parametrize("days", [20, 90, 365])
+def test_a_cycle_is_measured_however_often_it_came(days: int) -> None:
+    rng, rows = np.random.default_rng(0), days * 2 * SMALLEST_BLOCK
+    night = np.arange(rows) % (2 * SMALLEST_BLOCK) < SMALLEST_BLOCK
+    bins = np.where(night & (rng.random(rows) < 0.25), 0, rng.integers(0, 10, rows))
+    assert movement_over_time(bins, 10) > 0.07
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [(0, []), (1999, []), (2000, [4]), (20_000, [4, 16, 40]), (500_000, [4, 16, 64, 256, 1000])],
+)
+def test_the_finest_parts_are_always_as_small_as_may_be(rows: int, numbers: list[int]) -> None:
+    assert list(block_numbers(rows)) == numbers
 
 
 def test_a_column_that_only_grows_moves_almost_wholly() -> None:
