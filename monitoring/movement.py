@@ -95,3 +95,34 @@ def block_numbers(rows: int) -> Iterator[int]:
         blocks *= FINER
     if most >= FEWEST_BLOCKS:
         yield most
+
+
+def movement_by_choice(codes: npt.NDArray[np.int64], levels: int, listed: int) -> float:
+    """How much of the share of the listed levels is owed to their being chosen: the most frequent of many are so by
+    luck as well, and rarer where they were not chosen.
+
+    They are chosen in every second row and looked for in the others, and the other way round. Of all rows, luck makes
+    less: it falls with the root of their number. Two deviations are added, as for what rows leave unsure.
+
+    Args:
+        codes: level of each row, shape (n,), from 0.
+        levels: how many there are.
+        listed: how many of them, the most frequent, have a bin of their own.
+
+    Returns:
+        A share of the rows, at least 0.
+    """
+    if levels <= listed or len(codes) < 2:
+        return 0.0
+    one, other = (np.bincount(half, minlength=levels) for half in (codes[::2], codes[1::2]))
+    lost = (_lost(one, other, listed) + _lost(other, one, listed)) / 2
+    top = np.sort(one + other)[-listed:]
+    shares = reference_shares(np.append(top, len(codes) - top.sum()))
+    deviation = sampling_movement(shares, len(codes))[1]
+    return float(min(1.0, lost / np.sqrt(2) + 2 * deviation)) if lost > 0 else 0.0
+
+
+def _lost(chosen: Counts, others: Counts, listed: int) -> float:
+    """By how much the most frequent levels of the chosen rows are rarer in the others; a share."""
+    top = np.argsort(-chosen, kind="stable")[:listed]
+    return float(chosen[top].sum() / chosen.sum() - others[top].sum() / others.sum())

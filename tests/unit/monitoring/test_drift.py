@@ -379,6 +379,15 @@ def test_a_hundred_levels_ring_nothing() -> None:
     assert finite(watched)
 
 
+def test_many_equally_rare_levels_ring_nothing() -> None:
+    rng, levels = np.random.default_rng(0), [str(number) for number in range(1800)]
+    trained, live = (rng.integers(0, 1800, rows).astype(float) for rows in (3600, 200_000))
+    profile = Profile(rows=3600, columns=[profile_category("user", trained, levels)])
+    watched = monitor(profile)
+    step = 1000
+    assert play(watched, [profile.columns[0].count(live[at : at + step]) for at in range(0, len(live), step)]) == []
+
+
 @pytest.mark.parametrize("rows", [0, 1, 5, 29])
 def test_a_tiny_reference_claims_nothing(rows: int) -> None:
     profile = profile_of(*columns(rows, seed=0)) if rows else empty_profile()
