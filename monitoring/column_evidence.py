@@ -39,7 +39,7 @@ class ColumnEvidence:
         self._whole, self._absence = Evidence(whole), Evidence(absence)
         self._sums = _sums(columns)
 
-    def of(self, counts: Counts) -> Vector:
+    def of(self, counts: Counts | Vector) -> Vector:
         """Natural logarithm of the e-values, shape (columns, runs), of flat counts of shape (runs, bins)."""
         whole, absence = self._whole.of(counts), self._absence.of(counts @ self._sums)
         mean: Vector = np.logaddexp(whole + np.log(1 - _ABSENCE_WEIGHT), absence + np.log(_ABSENCE_WEIGHT))

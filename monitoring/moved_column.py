@@ -60,9 +60,18 @@ class MovedColumn:
         ignored = np.array(min(reference.ignored, _NEAREST * distance))
         self._ratios = np.log(drifted / nearest_shares(reference.shares, drifted, ignored))
 
-    def add(self, grown: Counts) -> bool:
-        """Ask new rows by bin, shape (k,). Returns whether the drift goes on in full strength."""
-        self.held = min(max(self.held + float(self._model.of_part(self._part, grown) @ self._ratios), 0.0), self._most)
+    def add(self, grown: Counts, factor: float = 1.0) -> bool:
+        """Ask new rows.
+
+        Args:
+            grown: by bin, shape (k,).
+            factor: how many of them count as one.
+
+        Returns:
+            Whether the drift goes on in full strength.
+        """
+        speaks = float(self._model.of_part(self._part, grown) @ self._ratios) / factor
+        self.held = min(max(self.held + speaks, 0.0), self._most)
         self._quiet = self._quiet + grown
         if self.held < self._most:
             return False

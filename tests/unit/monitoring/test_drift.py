@@ -276,9 +276,14 @@ def unfit_column(state: dict[str, object]) -> None:
     state["moved"] = [{"column": 0, "part": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
+def odd_dispersion(state: dict[str, object]) -> None:
+    """A state whose dispersion is of other columns."""
+    state["dispersion"] = {"before": [], "last": [], "varied": [], "freedom": []}
+
+
 @pytest.mark.parametrize(
     "damage",
-    [without_a_column, shrunken_waiting, odd_restarts, negative_restarts, foreign_column, unfit_column],
+    [odd_dispersion, without_a_column, shrunken_waiting, odd_restarts, negative_restarts, foreign_column, unfit_column],
 )
 def test_damaged_state_is_refused_and_changes_nothing(damage: Callable[[dict[str, object]], None]) -> None:
     watched = monitor()
@@ -426,3 +431,30 @@ def test_the_lines_of_all_and_of_one_feature_are_told() -> None:
     assert watched.line == pytest.approx(np.log10(3000))
     assert watched.feature_line == pytest.approx(np.log10(9000))
     assert list(watched.feature_evidence) == ["first", "second", "category"]
+
+
+def in_runs(rows: int, seed: int, run: int, **drift: float) -> list[Counts]:
+    """The same as `stream` where each row comes `run` times."""
+    numbers, category = columns(rows // run, seed, **drift)
+    repeated = {name: values.repeat(run) for name, values in numbers.items()}
+    return list(counted(PROFILE, repeated, category.repeat(run)))
+
+
+@pytest.mark.parametrize("run", [5, 20])
+def test_rows_that_come_in_runs_ring_nothing_once_it_is_known_that_they_do(run: int) -> None:
+    watched = monitor()
+    changes = play(watched, in_runs(5000, 1, run))  # the very first looks cannot tell runs from drift
+    assert len(changes) in (0, 2)
+    assert watched.ringing is None
+    assert play(watched, in_runs(60_000, 2, run), start=5000.0) == []
+    (alarm,) = play(watched, in_runs(10_000, 3, run, shift=1.0), start=65_000.0)
+    assert [moved.name for moved in alarm.features] == ["first"]
+
+
+def test_state_from_before_runs_were_measured_is_taken() -> None:
+    watched, older = monitor(), monitor()
+    play(watched, stream(2000, 1))
+    saved = json.loads(watched.to_json())
+    del saved["dispersion"]
+    older.restore(json.dumps(saved))
+    assert older.feature_evidence == watched.feature_evidence

@@ -1,0 +1,105 @@
+"""How many rows count as one: one of independent rows, whatever they do; a run's length of rows in runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitoring.dispersion import Dispersion, DispersionState
+from tests.unit.monitoring.streams import REFERENCE_ROWS, Counts, columns, counted, profile_of
+
+PROFILE = profile_of(*columns(REFERENCE_ROWS, seed=0))
+COLUMNS = PROFILE.columns
+
+
+def measured(*streams: list[Counts]) -> Dispersion:
+    """After these looks."""
+    dispersion = Dispersion(COLUMNS)
+    for stream in streams:
+        for grown in stream:
+            dispersion.add(grown)
+    return dispersion
+
+
+def looks(rows: int, seed: int, **drift: float) -> list[Counts]:
+    """Flat counts of a hundred independent rows each."""
+    return list(counted(PROFILE, *columns(rows, seed, **drift)))
+
+
+def in_runs(rows: int, seed: int, run: int) -> list[Counts]:
+    """The same where each row comes `run` times."""
+    numbers, category = columns(rows // run, seed)
+    repeated = {name: values.repeat(run) for name, values in numbers.items()}
+    return list(counted(PROFILE, repeated, category.repeat(run)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_independent_rows_count_as_they_are(seed: int) -> None:
+    dispersion = Dispersion(COLUMNS)
+    for grown in looks(30_000, seed):
+        dispersion.add(grown)
+        assert dispersion.factors.max() < 1.3
+    assert (dispersion.factors == 1).all()
+
+
+@pytest.mark.parametrize("run", [4, 10, 25])
+def test_of_rows_in_runs_a_run_counts_as_one(run: int) -> None:
+    assert measured(in_runs(30_000, 0, run)).factors == pytest.approx(np.full(3, run), rel=0.25)
+
+
+def test_a_change_is_not_taken_for_runs() -> None:
+    quiet, moved = looks(10_000, 0), looks(10_000, 1, shift=0.5, missing=0.1, moved=0.08)
+    assert (measured(quiet, moved).factors == 1).all()
+
+
+def test_a_slow_slide_is_not_taken_for_runs() -> None:
+    slide = [looks(100, seed, shift=seed / 200)[0] for seed in range(200)]
+    assert (measured(slide).factors == 1).all()
+
+
+def test_runs_are_forgotten_when_they_are_over() -> None:
+    assert (measured(in_runs(10_000, 0, 10), looks(200_000, 1)).factors == 1).all()
+
+
+def test_looks_of_different_size_are_compared_fairly() -> None:
+    rng = np.random.default_rng(0)
+    whole = looks(60_000, 0)
+    cuts = np.sort(rng.choice(len(whole), 100, replace=False))
+    merged = [sum(part) for part in np.split(np.array(whole), cuts) if len(part)]
+    assert (measured([np.asarray(part) for part in merged]).factors == 1).all()
+
+
+def test_nothing_is_known_at_first_and_a_column_without_rows_says_nothing() -> None:
+    nothing = np.zeros_like(looks(100, 0)[0])
+    assert (measured([]).factors == 1).all()
+    assert (measured([nothing, nothing, looks(100, 0)[0], nothing]).factors == 1).all()
+
+
+def test_a_look_is_judged_by_what_was_measured_before_it() -> None:
+    whole = in_runs(10_000, 0, 25)
+    dispersion = measured(whole[:2])
+    assert (dispersion.factors == 1).all()
+    dispersion.add(whole[2])
+    assert dispersion.factors.max() > 4
+
+
+def test_bins_have_the_factor_of_their_column() -> None:
+    dispersion = measured(in_runs(10_000, 0, 10))
+    sizes = [len(column.labels) for column in COLUMNS]
+    assert np.array_equal(dispersion.by_bin(), np.repeat(dispersion.factors, sizes))
+
+
+def test_saved_and_restored_it_goes_on_exactly() -> None:
+    one, other = measured(in_runs(5000, 0, 10)), Dispersion(COLUMNS)
+    other.restore(DispersionState.model_validate_json(one.save().model_dump_json()))
+    for grown in looks(1000, 1):
+        one.add(grown)
+        other.add(grown)
+    assert other.save() == one.save()
+
+
+@pytest.mark.parametrize("damage", [{"last": [1]}, {"varied": [1.0]}, {"freedom": [-1.0, 0.0, 0.0]}])
+def test_damaged_state_is_refused(damage: dict[str, list[float]]) -> None:
+    state = measured(looks(500, 0)).save().model_copy(update=damage)
+    with pytest.raises(ValueError, match="dispersion"):
+        Dispersion(COLUMNS).restore(state)
