@@ -81,14 +81,18 @@ class Dispersion:
         self._before, self._last = self._last, grown
 
     def _compare(self, one: Counts, other: Counts) -> None:
-        """Add Pearson's statistic of whether two looks have the same shares, and what it is on average if they do."""
+        """Add Pearson's statistic of whether two looks have the same shares, and what it is on average if they do.
+
+        That average, given the sums of both, is exact: the freedom times n / (n - 1).
+        """
         both = one + other
         rows_of_one, rows_of_other = self._sums(one), self._sums(other)
+        rows = rows_of_one + rows_of_other
         some = (rows_of_one > 0) & (rows_of_other > 0)
-        share = np.repeat(rows_of_other / np.maximum(rows_of_one + rows_of_other, 1), self._sizes)
+        share = np.repeat(rows_of_other / np.maximum(rows, 1), self._sizes)
         variance = np.maximum(both * share * (1 - share), 1e-300)
         statistic = self._sums(np.where(both > 0, (other - both * share) ** 2 / variance, 0.0))
-        freedom = np.maximum(self._sums(both > 0) - 1, 0)
+        freedom = np.maximum(self._sums(both > 0) - 1, 0) * rows / np.maximum(rows - 1, 1)
         kept = 1 - some / _REMEMBERED
         self._varied = kept * self._varied + np.where(some, statistic, 0.0)
         self._freedom = kept * self._freedom + np.where(some, freedom, 0.0)

@@ -96,7 +96,7 @@ class DriftMonitor:
         Args:
             increments: new rows by bin: an integer array for each column of the profile, or all of them in one flat
                 array, column after column.
-            now: Unix time in seconds. A clock that jumps back, or says nothing sensible, stands still.
+            now: Unix time in seconds. A clock that says nothing sensible stands still; one that jumps back was ahead.
 
         Returns:
             The alarm, if it has begun to ring or has cleared.
@@ -221,6 +221,7 @@ class DriftMonitor:
         self._tell()
         if self._moved or self._statistic > self._line / 2:
             return None
+        now = max(now, self._alarm.rang_at)
         text = cleared_text(self._alarm.text, now)
         cleared = self._alarm.model_copy(update={"state": "cleared", "cleared_at": now, "text": text})
         self._alarm = None
@@ -229,16 +230,13 @@ class DriftMonitor:
     def _ring(self, logs: Vector, now: float) -> Alarm:
         clearest = int(self._by_column.argmax())
         began = int(logs[clearest].argmax())  # the first of equals: the oldest
-        rows = self._layout.rows(self._restarts.counts[began])
         self._alarm = Alarm(
             version=self._version,
             monitor="drift",
             state="ringing",
             rang_at=now,
-            cleared_at=None,
             since=float(self._restarts.started[began]),
-            rows=rows,
-            features=[],
+            rows=self._layout.rows(self._restarts.counts[began]),
             text="",
         )
         self._name(logs)
@@ -283,8 +281,11 @@ class DriftMonitor:
     def _clock(self, now: float) -> float:
         if not (math.isfinite(now) and 0 <= now <= LATEST):
             now = self._at or 0.0
-        self._at = now if self._at is None else max(now, self._at)
-        return self._at
+        if self._at is not None and now < self._at:
+            self._restarts.not_after(now)
+            self._looked_at = now
+        self._at = now
+        return now
 
     def _refuse_foreign(self, state: _State) -> None:
         if state.version != self._version:

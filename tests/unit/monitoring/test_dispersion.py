@@ -69,6 +69,11 @@ def test_looks_of_different_size_are_compared_fairly() -> None:
     assert (measured([np.asarray(part) for part in merged]).factors == 1).all()
 
 
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_looks_of_hardly_any_rows_find_no_runs_where_there_are_none(step: int) -> None:
+    assert (measured(list(counted(PROFILE, *columns(3000, 0), step=step))).factors == 1).all()
+
+
 def test_nothing_is_known_at_first_and_a_column_without_rows_says_nothing() -> None:
     nothing = np.zeros_like(looks(100, 0)[0])
     assert (measured([]).factors == 1).all()
