@@ -3,7 +3,8 @@
 A client's session or a batch of one region brings rows that are alike. Counts of such rows vary more from look to look
 than those of independent rows, by the mean size of a run; so many rows hold the evidence of one. How much they vary is
 measured from look to look, each compared only with the one before: a distribution that has moved, or moves slowly,
-varies no more than one that stays.
+varies no more than one that stays. Of numbers, whether their mean rank varies is measured as well, and the larger
+factor counts: in a series in time, as of a sensor, high values follow high ones, and it is shifts that look too sure.
 
 Evidence is computed from counts divided by this factor. It is at least 1, so what is promised for independent rows
 holds: a likelihood ratio raised to a power from 0 to 1 is at most 1 more than itself, whoever chooses the power.
@@ -15,35 +16,39 @@ Generalized Linear Models, 1989, section 4.5); for counts of clustered rows Rao,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
+from scipy.special import chdtri, ndtri
 
+from monitoring.movement import reference_shares
 from monitoring.profile import ColumnProfile
 
 Counts = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
 
-_SURE = 4.0
-"""Below so many standard errors above 1, a factor is 1: independent rows lose nothing."""
+_WRONG = 3e-5
+"""A factor that independent rows reach no less seldom than this is 1: they lose nothing."""
 
 _NEIGHBOURS = 1.5
-"""Two pairs of looks share one; their statistics, which hang together, vary so much more in sum."""
+"""Two pairs of looks share one; the sum of their statistics varies as if there were so much fewer."""
 
 _REMEMBERED = 256
 """Pairs of looks after which what was measured has lost about two thirds of its weight."""
 
 
 class DispersionState(BaseModel):
-    """What was measured, as JSON: the counts of the last two looks, and for each column sums over pairs of looks."""
+    """What was measured, as JSON: the counts of the last two looks, and sums over pairs of looks, for each column: of
+    all bins, then of the mean rank."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     before: list[int]
     last: list[int]
-    varied: list[float]
-    freedom: list[float]
+    varied: list[list[float]]
+    freedom: list[list[float]]
 
 
 class Dispersion:
@@ -58,15 +63,18 @@ class Dispersion:
         self._starts = np.cumsum(np.append(0, self._sizes[:-1]))
         self._before: Counts = np.zeros(int(self._sizes.sum()), np.int64)
         self._last = self._before
-        self._varied: Vector = np.zeros(len(columns))
-        self._freedom: Vector = np.zeros(len(columns))
+        self._scores = np.concatenate([_scores(column) for column in columns])
+        self._varied: Vector = np.zeros((2, len(columns)))
+        self._freedom: Vector = np.zeros((2, len(columns)))
 
     @property
     def factors(self) -> Vector:
         """How many rows of each column count as one, at least 1; shape (columns,)."""
-        freedom = np.maximum(self._freedom, 1e-300)
-        factors = self._varied / freedom
-        return np.where(factors > 1 + _SURE * np.sqrt(2 * _NEIGHBOURS / freedom), factors, 1.0)
+        freedom = np.maximum(self._freedom, 1e-9) / _NEIGHBOURS
+        factors = self._varied / _NEIGHBOURS / freedom
+        sure = (self._freedom > 0) & (factors > chdtri(freedom, _WRONG) / freedom)
+        most: Vector = np.where(sure, np.maximum(factors, 1.0), 1.0).max(axis=0)
+        return most
 
     def by_bin(self) -> Vector:
         """The factor of each bin's column, flat, column after column; shape (bins,)."""
@@ -81,23 +89,45 @@ class Dispersion:
         self._before, self._last = self._last, grown
 
     def _compare(self, one: Counts, other: Counts) -> None:
-        """Add Pearson's statistic of whether two looks have the same shares, and what it is on average if they do.
+        """Add statistics of whether two looks have the same shares and mean ranks, and their averages if they do.
 
-        That average, given the sums of both, is exact: the freedom times n / (n - 1).
+        The averages, given the sums of both looks, are exact: the freedom times n / (n - 1).
         """
+        scored = np.isfinite(self._scores)
+        ranks = np.where(scored, self._scores, 0.0)
+        pearson = self._homogeneity(one, other)
+        of_ranks = self._difference(one * scored, other * scored, ranks)
+        for part, (statistic, freedom) in enumerate((pearson, of_ranks)):
+            kept = 1 - (freedom > 0) / _REMEMBERED
+            self._varied[part] = kept * self._varied[part] + np.where(freedom > 0, statistic, 0.0)
+            self._freedom[part] = kept * self._freedom[part] + freedom
+
+    def _homogeneity(self, one: Counts, other: Counts) -> tuple[Vector, Vector]:
+        """Pearson's statistic and its average for each column; an average of 0 where there is nothing to compare."""
         both = one + other
-        rows_of_one, rows_of_other = self._sums(one), self._sums(other)
-        rows = rows_of_one + rows_of_other
-        some = (rows_of_one > 0) & (rows_of_other > 0)
-        share = np.repeat(rows_of_other / np.maximum(rows, 1), self._sizes)
+        rows, some = self._rows(one, other)
+        share = np.repeat(self._sums(other) / np.maximum(rows, 1), self._sizes)
         variance = np.maximum(both * share * (1 - share), 1e-300)
         statistic = self._sums(np.where(both > 0, (other - both * share) ** 2 / variance, 0.0))
-        freedom = np.maximum(self._sums(both > 0) - 1, 0) * rows / np.maximum(rows - 1, 1)
-        kept = 1 - some / _REMEMBERED
-        self._varied = kept * self._varied + np.where(some, statistic, 0.0)
-        self._freedom = kept * self._freedom + np.where(some, freedom, 0.0)
+        return statistic, some * np.maximum(self._sums(both > 0) - 1, 0) * rows / np.maximum(rows - 1, 1)
 
-    def _sums(self, flat: npt.NDArray[np.generic]) -> Vector:
+    def _difference(self, one: Counts, other: Counts, ranks: Vector) -> tuple[Vector, Vector]:
+        """The same of the squared difference of mean ranks over its variance."""
+        rows, some = self._rows(one, other)
+        means = [self._sums(part * ranks) / np.maximum(self._sums(part), 1) for part in (one, other)]
+        middle = self._sums((one + other) * ranks) / np.maximum(rows, 1)
+        variance = self._sums((one + other) * ranks**2) / np.maximum(rows, 1) - middle**2
+        some = some & (variance > 1e-9)
+        per_row = variance * rows / np.maximum(self._sums(one) * self._sums(other), 1)
+        statistic = (means[0] - means[1]) ** 2 / np.where(some, per_row, 1.0)
+        return statistic, some * rows / np.maximum(rows - 1, 1)
+
+    def _rows(self, one: Counts, other: Counts) -> tuple[Vector, npt.NDArray[np.bool_]]:
+        """Rows of both for each column, and whether each has some."""
+        of_one, of_other = self._sums(one), self._sums(other)
+        return of_one + of_other, (of_one > 0) & (of_other > 0)
+
+    def _sums(self, flat: npt.NDArray[Any]) -> Vector:
         return np.add.reduceat(flat.astype(np.float64), self._starts)
 
     def save(self) -> DispersionState:
@@ -116,10 +146,20 @@ class Dispersion:
             ValueError: it does not fit the columns, or holds what cannot be.
         """
         bins, columns = len(self._last), len(self._sizes)
-        lengths = [len(part) for part in (state.before, state.last, state.varied, state.freedom)]
-        if lengths != [bins, bins, columns, columns]:
+        lengths = [len(state.before), len(state.last), *(len(sums) for sums in [*state.varied, *state.freedom])]
+        if lengths != [bins] * 2 + [columns] * 4 or len(state.varied) != 2:
             raise ValueError("dispersion does not fit the bins")
-        if min(*state.before, *state.last, *state.varied, *state.freedom) < 0:
+        before, last = np.array(state.before, np.int64), np.array(state.last, np.int64)
+        varied, freedom = np.array(state.varied), np.array(state.freedom)
+        if min(part.min() for part in (before, last, varied, freedom)) < 0:
             raise ValueError("dispersion must be at least 0")
-        self._before, self._last = np.array(state.before, np.int64), np.array(state.last, np.int64)
-        self._varied, self._freedom = np.array(state.varied), np.array(state.freedom)
+        self._before, self._last, self._varied, self._freedom = before, last, varied, freedom
+
+
+def _scores(column: ColumnProfile) -> Vector:
+    """The normal score of each bin's mean rank in training; NaN for bins without one, and of categories."""
+    scores = np.full(len(column.labels), np.nan)
+    if column.kind == "number":
+        shares = reference_shares(np.array(column.counts[:-1], np.int64))
+        scores[:-1] = ndtri(np.clip(np.cumsum(shares) - shares / 2, 0.001, 0.999))
+    return scores

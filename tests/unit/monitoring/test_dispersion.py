@@ -47,6 +47,17 @@ def test_of_rows_in_runs_a_run_counts_as_one(run: int) -> None:
     assert measured(in_runs(30_000, 0, run)).factors == pytest.approx(np.full(3, run), rel=0.25)
 
 
+def test_a_series_in_time_counts_as_often_as_its_mean_varies() -> None:
+    numbers, category = columns(100_000, 0)
+    kept = 0.9
+    series, noise = np.zeros(100_000), np.random.default_rng(0).normal(size=100_000)
+    for at in range(1, len(series)):
+        series[at] = kept * series[at - 1] + noise[at] * np.sqrt(1 - kept**2)
+    found = measured(list(counted(PROFILE, {**numbers, "first": series}, category))).factors
+    assert found[0] == pytest.approx((1 + kept) / (1 - kept), rel=0.3)
+    assert (found[1:] == 1).all()
+
+
 def test_a_change_is_not_taken_for_runs() -> None:
     quiet, moved = looks(10_000, 0), looks(10_000, 1, shift=0.5, missing=0.1, moved=0.08)
     assert (measured(quiet, moved).factors == 1).all()
@@ -103,8 +114,10 @@ def test_saved_and_restored_it_goes_on_exactly() -> None:
     assert other.save() == one.save()
 
 
-@pytest.mark.parametrize("damage", [{"last": [1]}, {"varied": [1.0]}, {"freedom": [-1.0, 0.0, 0.0]}])
-def test_damaged_state_is_refused(damage: dict[str, list[float]]) -> None:
+@pytest.mark.parametrize(
+    "damage", [{"last": [1]}, {"varied": [[1.0, 0.0, 0.0]]}, {"freedom": [[-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]}]
+)
+def test_damaged_state_is_refused(damage: dict[str, list[object]]) -> None:
     state = measured(looks(500, 0)).save().model_copy(update=damage)
     with pytest.raises(ValueError, match="dispersion"):
         Dispersion(COLUMNS).restore(state)

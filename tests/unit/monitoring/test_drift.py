@@ -278,7 +278,7 @@ def unfit_column(state: dict[str, object]) -> None:
 
 def odd_dispersion(state: dict[str, object]) -> None:
     """A state whose dispersion is of other columns."""
-    state["dispersion"] = {"before": [], "last": [], "varied": [], "freedom": []}
+    state["dispersion"] = {"before": [], "last": [], "varied": [[], []], "freedom": [[], []]}
 
 
 @pytest.mark.parametrize(
