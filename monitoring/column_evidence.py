@@ -48,8 +48,12 @@ class ColumnEvidence:
     def clearest_part(self, column: int, counts: Counts) -> int:
         """Which of the two parts of a column speaks more clearly, by its counts of shape (k,)."""
         parts = (column, self._size + column)
-        alone = [Evidence([self.references[part]]).of(self.of_part(part, counts)[None])[0, 0] for part in parts]
+        alone = [self.alone(part, self.of_part(part, counts)) for part in parts]
         return parts[int(alone[1] > alone[0])]
+
+    def alone(self, part: int, counts: Counts | Vector) -> float:
+        """Natural logarithm of the e-value of one part, by its counts of shape (k,)."""
+        return float(Evidence([self.references[part]]).of(counts[None])[0, 0])
 
     def of_part(self, part: int, counts: Counts) -> Counts:
         """The counts of a part, from those of its column, shape (k,)."""

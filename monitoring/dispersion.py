@@ -3,8 +3,10 @@
 A client's session or a batch of one region brings rows that are alike. Counts of such rows vary more from look to look
 than those of independent rows, by the mean size of a run; so many rows hold the evidence of one. How much they vary is
 measured from look to look, each compared only with the one before: a distribution that has moved, or moves slowly,
-varies no more than one that stays. Of numbers, whether their mean rank varies is measured as well, and the larger
-factor counts: in a series in time, as of a sensor, high values follow high ones, and it is shifts that look too sure.
+varies no more than one that stays, but for the pair of looks in which it moved, or two if it did within a look. So the
+two pairs that differ most are set aside: one or two never tell runs from a change. Of numbers, whether their mean rank
+varies is measured as well, and the larger factor counts: in a series in time, as of a sensor, high values follow high
+ones, and it is shifts that look too sure.
 
 Evidence is computed from counts divided by this factor. It is at least 1, so what is promised for independent rows
 holds: a likelihood ratio raised to a power from 0 to 1 is at most 1 more than itself, whoever chooses the power.
@@ -35,20 +37,23 @@ _WRONG = 3e-5
 _NEIGHBOURS = 1.5
 """Two pairs of looks share one; the sum of their statistics varies as if there were so much fewer."""
 
+_ASIDE = 2
+"""Pairs that are set aside: those that a single change can make."""
+
 _REMEMBERED = 256
 """Pairs of looks after which what was measured has lost about two thirds of its weight."""
 
 
 class DispersionState(BaseModel):
-    """What was measured, as JSON: the counts of the last two looks, and sums over pairs of looks, for each column: of
-    all bins, then of the mean rank."""
+    """What was measured, as JSON: the counts of the last two looks, and sums over pairs of looks, then what the pairs
+    have that are set aside; each by column, of all bins, then of the mean rank."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     before: list[int]
     last: list[int]
-    varied: list[list[float]]
-    freedom: list[list[float]]
+    varied: list[list[list[float]]]
+    freedom: list[list[list[float]]]
 
 
 class Dispersion:
@@ -64,15 +69,15 @@ class Dispersion:
         self._before: Counts = np.zeros(int(self._sizes.sum()), np.int64)
         self._last = self._before
         self._scores = np.concatenate([_scores(column) for column in columns])
-        self._varied: Vector = np.zeros((2, len(columns)))
-        self._freedom: Vector = np.zeros((2, len(columns)))
+        self._varied: Vector = np.zeros((1 + _ASIDE, 2, len(columns)))
+        self._freedom: Vector = np.zeros((1 + _ASIDE, 2, len(columns)))
 
     @property
     def factors(self) -> Vector:
         """How many rows of each column count as one, at least 1; shape (columns,)."""
-        freedom = np.maximum(self._freedom, 1e-9) / _NEIGHBOURS
-        factors = self._varied / _NEIGHBOURS / freedom
-        sure = (self._freedom > 0) & (factors > chdtri(freedom, _WRONG) / freedom)
+        freedom = np.maximum(self._freedom[0], 1e-9) / _NEIGHBOURS
+        factors = self._varied[0] / _NEIGHBOURS / freedom
+        sure = (self._freedom[0] > 0) & (factors > chdtri(freedom, _WRONG) / freedom)
         most: Vector = np.where(sure, np.maximum(factors, 1.0), 1.0).max(axis=0)
         return most
 
@@ -97,10 +102,21 @@ class Dispersion:
         ranks = np.where(scored, self._scores, 0.0)
         pearson = self._homogeneity(one, other)
         of_ranks = self._difference(one * scored, other * scored, ranks)
-        for part, (statistic, freedom) in enumerate((pearson, of_ranks)):
-            kept = 1 - (freedom > 0) / _REMEMBERED
-            self._varied[part] = kept * self._varied[part] + np.where(freedom > 0, statistic, 0.0)
-            self._freedom[part] = kept * self._freedom[part] + freedom
+        freedom = np.stack([pearson[1], of_ranks[1]])
+        varied = np.where(freedom > 0, np.stack([pearson[0], of_ranks[0]]), 0.0)
+        kept = 1 - (freedom > 0) / _REMEMBERED
+        self._varied, self._freedom = self._set_aside(
+            np.concatenate([kept * self._varied, varied[None]]), np.concatenate([kept * self._freedom, freedom[None]])
+        )
+
+    @staticmethod
+    def _set_aside(varied: Vector, freedom: Vector) -> tuple[Vector, Vector]:
+        """Of the pairs after the sums, shape (1 + _ASIDE + 1, 2, columns), add that to them which differs least."""
+        order = np.argsort(varied[1:] - freedom[1:], axis=0)
+        varied[1:], freedom[1:] = (np.take_along_axis(part[1:], order, axis=0) for part in (varied, freedom))
+        for part in (varied, freedom):
+            part[0] += part[1]
+        return np.delete(varied, 1, axis=0), np.delete(freedom, 1, axis=0)
 
     def _homogeneity(self, one: Counts, other: Counts) -> tuple[Vector, Vector]:
         """Pearson's statistic and its average for each column; an average of 0 where there is nothing to compare."""
@@ -145,12 +161,11 @@ class Dispersion:
         Raises:
             ValueError: it does not fit the columns, or holds what cannot be.
         """
-        bins, columns = len(self._last), len(self._sizes)
-        lengths = [len(state.before), len(state.last), *(len(sums) for sums in [*state.varied, *state.freedom])]
-        if lengths != [bins] * 2 + [columns] * 4 or len(state.varied) != 2:
-            raise ValueError("dispersion does not fit the bins")
         before, last = np.array(state.before, np.int64), np.array(state.last, np.int64)
-        varied, freedom = np.array(state.varied), np.array(state.freedom)
+        varied, freedom = np.array(state.varied, np.float64), np.array(state.freedom, np.float64)
+        shapes = [part.shape for part in (before, last, varied, freedom)]
+        if shapes != [self._last.shape] * 2 + [self._varied.shape] * 2:
+            raise ValueError("dispersion does not fit the bins")
         if min(part.min() for part in (before, last, varied, freedom)) < 0:
             raise ValueError("dispersion must be at least 0")
         self._before, self._last, self._varied, self._freedom = before, last, varied, freedom

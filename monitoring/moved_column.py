@@ -4,6 +4,9 @@ New rows are asked by a sequential ratio of likelihoods: shares as the drifted r
 that may be ignored. Evidence is held at its start, so that what lasted for a month does not need a month to be
 forgotten; when it has fallen to 1, as much speaks against the drift as had to speak for it. So the alarm does not
 flutter, and clears about as fast as it rang.
+
+If it turns out meanwhile that rows come in runs of one kind (dispersion.py), those that it was named by are counted
+anew: where so few do not speak for a drift, there was none to see.
 """
 
 from __future__ import annotations
@@ -72,6 +75,8 @@ class MovedColumn:
         """
         speaks = float(self._model.of_part(self._part, grown) @ self._ratios) / factor
         self.held = min(max(self.held + speaks, 0.0), self._most)
+        if factor > 1 and self._model.alone(self._part, self._model.of_part(self._part, self.counts) / factor) <= 0:
+            self.held = 0.0
         self._quiet = self._quiet + grown
         if self.held < self._most:
             return False
