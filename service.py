@@ -64,8 +64,8 @@ class HousePrices:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to load; /readyz answers 200 once a version is live."""
-        self.engine.start(self.runner)
+        """Load the first version; /readyz answers 200 once one is live."""
+        await self.engine.start(self.runner)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

@@ -77,6 +77,9 @@ def _v2_prices(answer: Any) -> list[float]:
     return list(answer["outputs"][0]["data"])
 
 
+_COLUMNS = (lambda rows: {"columns": as_columns(rows)}, lambda answer: list(answer["prediction"]))
+
+
 def as_columns(rows: list[Row]) -> dict[str, list[Any]]:
     """Rows turned into columns."""
     return {name: [row[name] for row in rows] for name in rows[0]}
@@ -105,6 +108,7 @@ def _ours(material: Material) -> list[Contestant]:
     bulk: list[Bulk] = [
         ("records", "/predict_batch", lambda rows: {"rows": rows}, _predictions),
         ("columns", "/predict_batch", lambda rows: {"columns": as_columns(rows)}, _predictions),
+        ("columns, answered in columns", "/predict_columns", *_COLUMNS),
     ]
 
     def ours(name: str, title: str, service: str, cache: str, mode: str = "different") -> Contestant:

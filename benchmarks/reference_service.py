@@ -22,7 +22,7 @@ class Reference:
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML's decorators have no types
     async def start(self) -> None:
         """Begin to load."""
-        self.engine.start()
+        await self.engine.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

@@ -91,6 +91,29 @@ class BatchPrediction(BaseModel):
     predictions: list[Prediction]
 
 
+class RowWarning(PredictionWarning):
+    """A reason to trust the prediction of one of many rows less."""
+
+    row: int = Field(ge=0, description="Which row, counted from 0")
+
+
+class ColumnsPrediction(BaseModel):
+    """The answers for many rows as columns: each list has one entry a row, in the order of the rows."""
+
+    prediction: list[float] = Field(description="Predicted values, in the unit of the model's target")
+    low: list[float] | None = Field(description="Lower ends of the intervals; null if the model has none")
+    high: list[float] | None = Field(description="Upper ends of the intervals; null if the model has none")
+    coverage: float | None = Field(description="Probability that an interval holds the truth", examples=[0.9])
+    prediction_id: list[str] = Field(description="Unique ids of the answers; keep them to report outcomes later")
+    model: str = Field(description="Name of the model", examples=["house_prices"])
+    version: str = Field(description="Version that answered", examples=["20160930-0d4f1c2ab9e3"])
+    variant: Variant = Field(
+        description="Part of the rollout plan that this version plays; shadow only if the request named its version"
+    )
+    warnings: list[RowWarning] = Field(description="Reasons to trust some of the predictions less; usually empty")
+    cached_rows: list[int] = Field(description="The rows whose answers came from the cache, counted from 0")
+
+
 def one_request(rows: type[Features]) -> type[BaseModel]:
     """The request for one row of one model, with a name that reads well in generated clients.
 

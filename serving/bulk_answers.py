@@ -12,7 +12,15 @@ import orjson
 from pydantic import TypeAdapter
 
 from monitoring.prediction_ids import IdWriter, Tokens
-from schemas.predictions import BatchPrediction, Interval, Prediction, PredictionWarning, Variant
+from schemas.predictions import (
+    BatchPrediction,
+    ColumnsPrediction,
+    Interval,
+    Prediction,
+    PredictionWarning,
+    RowWarning,
+    Variant,
+)
 from serving.batch import Results
 from serving.cached_answers import Answered
 from serving.observed import Observed
@@ -93,6 +101,44 @@ class BulkAnswer(NamedTuple):
             prediction_id=self.ids[row],
             cached=row in self.cached,
         )
+
+    def columns(self) -> ColumnsPrediction:
+        """As one object of columns."""
+        whole, origin = self._has_intervals(), self.origin
+        return ColumnsPrediction(
+            prediction=list(self.value),
+            low=self.low if whole else None,
+            high=self.high if whole else None,
+            coverage=origin.coverage if whole else None,
+            prediction_id=list(self.ids),
+            model=origin.model,
+            version=origin.version,
+            variant=origin.variant,
+            warnings=self._row_warnings(),
+            cached_rows=sorted(self.cached),
+        )
+
+    def _row_warnings(self) -> list[RowWarning]:
+        found = sorted(self.warnings.items())
+        return [RowWarning(row=row, **warning.model_dump()) for row, warnings in found for warning in warnings]
+
+    def columns_to_json(self) -> bytes:
+        """The bytes of `columns()` as JSON."""
+        whole, origin = self._has_intervals(), self.origin
+        ids = orjson.Fragment(b'["' + b'","'.join(_pieces(self.ids)) + b'"]')
+        answer = {
+            "prediction": self.value,
+            "low": self.low if whole else None,
+            "high": self.high if whole else None,
+            "coverage": origin.coverage if whole else None,
+            "prediction_id": ids,
+            "model": origin.model,
+            "version": origin.version,
+            "variant": origin.variant,
+            "warnings": [warning.model_dump() for warning in self._row_warnings()],
+            "cached_rows": sorted(self.cached),
+        }
+        return orjson.dumps(answer)
 
     def first_to_json(self) -> bytes:
         """The bytes of the first row's `Prediction` as JSON."""

@@ -69,13 +69,23 @@ class BulkBodies:
                 return self._read_columns(body, parsed)
         return self._read_rows(body)
 
-    def _sure(self, body: bytes) -> Valid | None:
+    def read_columns(self, body: bytes) -> Valid:
+        """The same of a request that must have columns. Raises what `read` raises."""
+        sure = self._sure(body, rows_too=False)
+        if sure is not None:
+            return sure
+        parsed = _parsed(body)
+        if not isinstance(parsed, dict) or "columns" not in parsed or "rows" in parsed:
+            problems.validated(self._by_columns, body)  # raises
+        return self._read_columns(body, parsed)
+
+    def _sure(self, body: bytes, rows_too: bool = True) -> Valid | None:
         """The request, if all of it is surely valid."""
         found = self._sure_reader.read(body) if self._sure_reader else None
         if found is None:
             return None
         request, options = found
-        if (request.rows is UNSET) == (request.columns is UNSET):
+        if (request.rows is UNSET) == (request.columns is UNSET) or not (rows_too or request.rows is UNSET):
             return None
         if request.rows is UNSET:
             given = msgspec.structs.asdict(request.columns)

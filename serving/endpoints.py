@@ -15,16 +15,18 @@ from registry.plan import Plan
 from schemas import errors
 from schemas.errors import PlumblineError
 from schemas.features import Features
-from schemas.predictions import BatchPrediction, Prediction, either_request
+from schemas.predictions import BatchPrediction, ColumnsPrediction, Prediction, columns_request, either_request
 from serving import body_values, pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request, header
+from serving.bulk_answers import BulkAnswer
 from serving.bulk_bodies import BulkBodies
 from serving.counting import OK
 from serving.drain import Drain
 from serving.live_models import LiveModels
 from serving.predictor import LARGE_ROWS, Predictor, aside
+from serving.request_reader import Valid
 from serving.single_bodies import SingleBodies
 
 LARGE_BYTES = 64 * 1024
@@ -110,17 +112,19 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 
-    async def predict_batch(http: Request) -> Reply:
+    async def predict_many(
+        http: Request, read_body: Callable[[bytes], Valid], write: Callable[[BulkAnswer], bytes]
+    ) -> Reply:
         started = perf_counter()
         async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
-            request = await aside(large, bulk.read, http.body)
+            request = await aside(large, read_body, http.body)
         read = perf_counter()
         answer = await predictor.predict_matrix(*request)
-        written = await aside(len(request.matrix) > LARGE_ROWS, answer.to_json)
+        written = await aside(len(request.matrix) > LARGE_ROWS, write, answer)
         answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 
-    group, many = "predictions", either_request(rows, max_rows)
+    group, most_values = "predictions", body_values.of_features(rows, max_rows)
     endpoint = partial(Endpoint, tag=group, refusals=PREDICT_ERRORS, audience="clients")
     return [
         endpoint(
@@ -132,10 +136,17 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         ),
         endpoint(
             *("POST", "/predict_batch", "Predict many rows"),
-            handle=predict_batch,
-            request=many,
+            handle=partial(predict_many, read_body=bulk.read, write=BulkAnswer.to_json),
+            request=either_request(rows, max_rows),
             response=BatchPrediction,
-            most_values=body_values.of_features(rows, max_rows),
+            most_values=most_values,
+        ),
+        endpoint(
+            *("POST", "/predict_columns", "Predict a table: columns in, columns out"),
+            handle=partial(predict_many, read_body=bulk.read_columns, write=BulkAnswer.columns_to_json),
+            request=columns_request(rows, max_rows),
+            response=ColumnsPrediction,
+            most_values=most_values,
         ),
     ]
 

@@ -61,10 +61,16 @@ class LiveModels:
         self._watcher, self._demands = watcher, demands
         self._live: LiveSet | None = None
         self._task: asyncio.Task[None] | None = None
+        self._looked = asyncio.Event()
 
     def start(self) -> None:
         """Begin to follow the plan; returns at once. Call it inside the running event loop."""
         self._task = asyncio.create_task(self._follow(), name="follow-plan")
+
+    async def looked(self, seconds: float) -> None:
+        """Wait until the plan was followed once, with success or without, but no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._looked.wait(), seconds)
 
     async def stop(self) -> None:
         """No longer follow the plan, and let the versions go once their work is done."""
@@ -120,6 +126,7 @@ class LiveModels:
                 retry, pause = loop.time() + pause, min(2 * pause, LAST_RETRY_SECONDS)
             elif not self._is_missing(plan):
                 self._complain(self._watcher.problem)
+            self._looked.set()
             await asyncio.sleep(POLL_SECONDS)
 
     def _is_missing(self, plan: Plan) -> bool:

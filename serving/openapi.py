@@ -17,7 +17,7 @@ from serving import openapi_schemas as schemas_of
 if TYPE_CHECKING:
     from serving.endpoints import Endpoint
 
-API_VERSION = "1.1.0"
+API_VERSION = "1.2.0"
 """Version of the API's contract: a breaking change needs a new major number, any other change a new minor one."""
 
 _DESCRIPTION = """Predictions of one model, each with an interval, the version that answered, and warnings.

@@ -29,6 +29,9 @@ from serving.remote import RemoteVersions
 from serving.runner_engine import LEAN
 from serving.settings import Settings
 
+FIRST_VERSION_SECONDS = 10.0
+"""So long a worker waits for its first version before it takes connections; then it says that it is not ready."""
+
 BASE_IMAGE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim-bookworm"
 """What an image of the Bento begins with, whichever of docker, podman and buildah builds it."""
 
@@ -68,8 +71,11 @@ class Engine:
         self._requests = [pair for endpoint in table for pair in endpoint.outcomes]
         return FrontDoor(table, platform, self.settings, self.drain, self.monitors.observer.answered)
 
-    def start(self, runner_service: Any = None) -> None:
-        """Begin to follow the plan. Call it inside the running event loop.
+    async def start(self, runner_service: Any = None) -> None:
+        """Begin to follow the plan. The server takes connections when this returns.
+
+        A worker that replaces another shares a socket with those that can answer: it leaves connections to them until
+        it can answer too, or knows why not.
 
         Args:
             runner_service: what `bentoml.depends()` gives when models live in the runner service, else None.
@@ -80,6 +86,7 @@ class Engine:
             self.live.open_version = self._remote.open
         self.monitors.start(self._requests)
         self.live.start()
+        await self.live.looked(FIRST_VERSION_SECONDS)
         memory.settle()
 
     async def stop(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.house_prices import HouseFeatures
-from schemas.predictions import BatchPrediction
+from schemas.predictions import BatchPrediction, ColumnsPrediction
 from tests.conftest import EXAMPLE
 from tests.contract.test_both_ways import QUICK, ROW, WRONG
 from tests.inprocess import InProcess
@@ -28,6 +28,9 @@ def test_columns_get_the_answers_of_their_rows(door: InProcess, rows: list[dict[
     by_columns = door.request("POST", "/predict_batch", json={"columns": columns(rows * often)})
     assert (by_rows.status_code, by_columns.status_code) == (200, 200), by_columns.text
     assert _lasting(by_rows.content) == _lasting(by_columns.content)
+    table = door.request("POST", "/predict_columns", json={"columns": columns(rows * often)})
+    assert table.status_code == 200, table.text
+    _assert_same(ColumnsPrediction.model_validate_json(table.content), _lasting(by_rows.content))
     assert by_rows.headers["content-type"] == by_columns.headers["content-type"] == "application/json"
 
 
@@ -44,6 +47,9 @@ def test_columns_get_the_errors_of_their_rows(
     )
     assert (by_rows.status_code, by_columns.status_code) == (422, 422)
     assert by_rows.json() | {"request_id": ""} == by_columns.json() | {"request_id": ""}
+    table = door.request("POST", "/predict_columns", json={"columns": columns(rows)})
+    assert table.status_code == 422
+    assert table.json() | {"request_id": ""} == by_columns.json() | {"request_id": ""}
 
 
 @pytest.mark.parametrize("count", [2, 3000])
@@ -52,6 +58,8 @@ def test_options_hold_for_columns_too(door: InProcess, count: int, published: st
     answer = door.request("POST", "/predict_batch", json={**body, "version": published})
     assert {one["version"] for one in answer.json()["predictions"]} == {published}
     assert door.request("POST", "/predict_batch", json={**body, "version": "none"}).status_code == 404
+    assert door.request("POST", "/predict_columns", json={**body, "version": published}).json()["version"] == published
+    assert door.request("POST", "/predict_columns", json={**body, "version": "none"}).status_code == 404
 
 
 def test_the_document_states_both_forms(door: InProcess) -> None:
@@ -69,6 +77,25 @@ def test_the_document_states_both_forms(door: InProcess) -> None:
         assert column["type"] == "array"
         assert column["examples"] == [row["properties"][name]["examples"][:1]]
         assert column["maxItems"] == by_rows["properties"]["rows"]["maxItems"]
+
+
+def _assert_same(table: ColumnsPrediction, rows: list[dict[str, Any]]) -> None:
+    """A table says what the rows say."""
+    assert table.low is not None
+    assert table.high is not None
+    said = [
+        {
+            "prediction": prediction,
+            "interval": {"low": low, "high": high, "coverage": table.coverage},
+            "model": table.model,
+            "version": table.version,
+            "variant": table.variant,
+            "warnings": [warning.model_dump(exclude={"row"}) for warning in table.warnings if warning.row == row],
+        }
+        for row, (prediction, low, high) in enumerate(zip(table.prediction, table.low, table.high, strict=True))
+    ]
+    assert said == rows
+    assert len(set(table.prediction_id)) == len(rows)
 
 
 def _lasting(content: bytes) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from schemas.errors import all_errors
 from schemas.house_prices import HouseFeatures
 from tests.conftest import EXAMPLE
+from tests.contract.test_columns import columns
 from tests.inprocess import InProcess
 from tests.served import Served
 from tests.wire import Wire
@@ -73,7 +74,12 @@ ONE = st.builds(lambda row, options: ("/predict", encoded({"features": row, **op
 MANY = st.builds(
     lambda rows, options: ("/predict_batch", encoded({"rows": rows, **options})), st.lists(ROWS, max_size=4), OPTIONS
 )
-PATHS = st.sampled_from(["/predict", "/predict_batch"])
+TABLE = st.builds(
+    lambda rows, options: ("/predict_columns", encoded({"columns": columns(rows), **options})),
+    st.lists(ROWS, max_size=4),
+    OPTIONS,
+)
+PATHS = st.sampled_from(["/predict", "/predict_batch", "/predict_columns"])
 ANY_JSON = st.tuples(PATHS, JSON.map(encoded))
 VALID = orjson.dumps({"features": EXAMPLE, "rows": [EXAMPLE]})
 
@@ -94,11 +100,14 @@ def check(status: int, headers: Any, body: bytes) -> str:
     assert headers["x-request-id"]
     if status == 200:
         assert headers["content-type"] == "application/json"
-        results = answer.get("predictions", [answer])
-        for result in results:
-            interval = result["interval"]
-            assert math.isfinite(result["prediction"])
-            assert interval["low"] <= result["prediction"] <= interval["high"]
+        if "cached_rows" in answer:
+            ends = [*zip(answer["low"], answer["prediction"], answer["high"], strict=True)]
+        else:
+            results = answer.get("predictions", [answer])
+            ends = [(one["interval"]["low"], one["prediction"], one["interval"]["high"]) for one in results]
+        for low, prediction, high in ends:
+            assert math.isfinite(prediction)
+            assert low <= prediction <= high
         return "ok"
     assert headers["content-type"] == "application/problem+json"
     assert answer.keys() >= MEMBERS
@@ -124,7 +133,7 @@ def in_process(door: InProcess, cases: st.SearchStrategy[tuple[str, bytes]]) -> 
 
 
 def test_rows_with_a_few_things_wrong(door: InProcess) -> None:
-    seen = in_process(door, ONE | MANY)
+    seen = in_process(door, ONE | MANY | TABLE)
     assert {"ok", "validation", "malformed_json"} <= seen.keys()
 
 

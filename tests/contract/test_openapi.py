@@ -62,7 +62,7 @@ def test_exactly_the_features_are_stated_and_no_others_are_allowed(document: dic
     assert stated["required"] == [column.name for column in rows.columns() if column.required]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/predict_columns"])
 def test_every_status_of_a_prediction_is_documented(document: dict[str, Any], path: str) -> None:
     assert document["paths"][path]["post"]["responses"].keys() == PREDICT
 

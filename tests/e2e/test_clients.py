@@ -83,7 +83,7 @@ def test_curl(alone: Served, tmp_path: Path) -> None:
     printed = _bash("\n".join(_code("curl", "bash")), alone.url, tmp_path)
     answers = [json.loads(line) for line in printed.splitlines()]
     one, rows, columns, named, outcomes = answers
-    assert [len(many["predictions"]) for many in (rows, columns)] == [2, 2]
+    assert (len(rows["predictions"]), len(columns["prediction"])) == (2, 2)
     assert named["version"] == one["version"]
     assert outcomes == {"accepted": 1, "refused": []}
 

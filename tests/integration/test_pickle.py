@@ -150,7 +150,7 @@ def platform(home: Path) -> Iterator[InProcess]:
 
 
 @pytest.mark.parametrize("media_type", TYPES)
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/outcomes", "/rollout/rollback"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/predict_columns", "/outcomes", "/rollout/rollback"])
 def test_a_pickle_in_a_request_is_refused(
     house: InProcess, payload: bytes, marker: Path, path: str, media_type: str
 ) -> None:

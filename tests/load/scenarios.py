@@ -57,7 +57,7 @@ def killed_worker(home: Path, folder: Path) -> Found:
         connections = asyncio.run(_ask_and_kill(served, clients))
         back = wait_until(lambda: len(served.workers()) == 2 and _is_ready(served), 60)
     lost = sum(number for what, number in clients.failures.items() if what.startswith("lost"))
-    others = clients.failures.total() - lost - clients.failures["503 not_ready"]
+    others = clients.failures.total() - lost
     figures = {
         "answered": clients.answered,
         "connections of the killed worker": connections,

@@ -122,7 +122,8 @@ def other_requests(served: Served, rows: list[dict[str, Any]]) -> int:
     asked: list[tuple[str, Any, int]] = [
         *[("/predict", {"features": broken}, 422)] * 200,
         *[("/predict_batch", {"rows": rows}, 200)] * 10,
-        *[("/predict_batch", {"columns": columns}, 200)] * 10,
+        *[("/predict_batch", {"columns": columns}, 200)] * 5,
+        *[("/predict_columns", {"columns": columns}, 200)] * 5,
         *[("/nothing", {}, 404)] * 100,
     ]
     with served.client() as client:

@@ -75,7 +75,7 @@ def test_a_client_with_a_key_is_answered(guarded: InProcess, key: str) -> None:
 def test_a_client_without_a_right_key_is_refused_before_its_body_is_read(
     guarded: InProcess, header: str | bytes
 ) -> None:
-    for path in ("/predict", "/predict_batch", "/outcomes"):
+    for path in ("/predict", "/predict_batch", "/predict_columns", "/outcomes"):
         answer = guarded.request("POST", path, content=b"never read", headers={"Authorization": header})
         check(answer, "unauthorised")
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -160,7 +160,7 @@ def _cors(answer: httpx.Response) -> dict[str, str]:
 
 
 def test_a_page_of_an_allowed_origin_may_ask(guarded: InProcess) -> None:
-    for path in ("/predict", "/predict_batch", "/outcomes"):
+    for path in ("/predict", "/predict_batch", "/predict_columns", "/outcomes"):
         asked = guarded.request("OPTIONS", path, headers={"Origin": ORIGIN, **PREFLIGHT})
         assert (asked.status_code, asked.content) == (200, b"")
         found = _cors(asked)

@@ -117,7 +117,7 @@ def test_the_limit_is_exact() -> None:
         check(at_most[:-1] + b",0]", HARMLESS)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/outcomes"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/predict_columns", "/outcomes"])
 @pytest.mark.parametrize("shape", ["empty lists", "nested objects"])
 def test_every_endpoint_refuses_it_and_counts_it(house: InProcess, path: str, shape: str) -> None:
     def refused() -> float:

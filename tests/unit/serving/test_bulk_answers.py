@@ -52,6 +52,7 @@ def results(draw: st.DrawFn) -> Results:
 def test_computed_answers_are_written_as_the_model_writes_them(origin: Origin, found: Results) -> None:
     answer = BulkAnswer.computed(origin, found, NOW)
     assert answer.to_json() == answer.predictions().model_dump_json().encode()
+    assert answer.columns_to_json() == answer.columns().model_dump_json().encode()
     assert answer.first_to_json() == answer.predictions().predictions[0].model_dump_json().encode()
     assert len(set(answer.ids)) == len(found.value)
 
@@ -72,11 +73,33 @@ def test_answers_through_the_cache_are_written_as_the_model_writes_them(
     answer = BulkAnswer.answered(origin, Answered(values, cached), NOW)
     written = answer.to_json()
     assert written == answer.predictions().model_dump_json().encode()
+    assert answer.columns_to_json() == answer.columns().model_dump_json().encode()
     predictions = BatchPrediction.model_validate_json(written).predictions
     assert [one.cached for one in predictions] == cached
     plain = computed.predictions().predictions
     changed = {"cached": False, "prediction_id": ""}
     assert [one.model_copy(update=changed) for one in predictions] == [one.model_copy(update=changed) for one in plain]
+
+
+@settings(deadline=None, max_examples=100)
+@given(ORIGIN, results(), st.sets(st.integers(0, 3)))
+def test_columns_say_what_the_rows_say(origin: Origin, found: Results, cached: set[int]) -> None:
+    answer = BulkAnswer.computed(origin, found, NOW)._replace(cached=frozenset(cached))
+    columns, rows = answer.columns(), answer.predictions().predictions
+    assert columns.prediction == [one.prediction for one in rows]
+    assert columns.prediction_id == [one.prediction_id for one in rows]
+    assert {(columns.model, columns.version, columns.variant)} == {
+        (one.model, one.version, one.variant) for one in rows
+    }
+    assert columns.cached_rows == [row for row, one in enumerate(rows) if one.cached]
+    assert [(w.row, w.feature, w.code) for w in columns.warnings] == [
+        (row, w.feature, w.code) for row, one in enumerate(rows) for w in one.warnings
+    ]
+    if columns.low is None or columns.high is None:
+        assert all(one.interval is None for one in rows)
+    else:
+        ends = [one.interval and (one.interval.low, one.interval.high, one.interval.coverage) for one in rows]
+        assert [(*pair, columns.coverage) for pair in zip(columns.low, columns.high, strict=True)] == ends
 
 
 @settings(deadline=None, max_examples=100)

@@ -108,6 +108,7 @@ def test_columns_are_read_as_the_same_rows_are(table: list[dict[str, str]], opti
     by_pydantic = outcome(BODIES._read_rows, as_rows(table, options))
     assert outcome(BODIES.read, as_rows(table, options)) == by_pydantic
     assert outcome(BODIES.read, as_columns(table, options)) == by_pydantic
+    assert outcome(BODIES.read_columns, as_columns(table, options)) == by_pydantic
 
 
 @settings(deadline=None, max_examples=500, derandomize=True)
@@ -162,6 +163,20 @@ def test_what_makes_no_rows_is_named_once() -> None:
 def test_without_rows_and_columns_rows_are_missing() -> None:
     assert outcome(BODIES.read, "{}")[2]["errors"][0]["field"] == "rows"
     assert outcome(BODIES.read, "[]") == outcome(BODIES._read_rows, "[]")
+
+
+def test_where_only_columns_are_taken_rows_are_refused_by_name() -> None:
+    table = [{name: cells[0] for name, cells in GOOD.items()}]
+    rows, columns = as_rows(table), as_columns(table)
+
+    def rules(body: str) -> list[tuple[str, str]]:
+        return [(error["field"], error["rule"]) for error in outcome(BODIES.read_columns, body)[2]["errors"]]
+
+    assert rules(rows) == [("columns", "missing"), ("rows", "extra_forbidden")]
+    assert rules(columns[:-1] + ',"rows":[]}') == [("rows", "extra_forbidden")]
+    assert rules("{}") == [("columns", "missing")]
+    assert outcome(BODIES.read_columns, "[]")[0] == "validation"
+    assert outcome(BODIES.read_columns, columns[:-1]) == ("malformed_json",)
 
 
 def test_the_last_of_equal_names_counts_as_for_rows() -> None:

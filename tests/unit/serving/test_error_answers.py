@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -141,12 +142,13 @@ def test_the_service_goes_on_after_errors(house: InProcess, row: Row) -> None:
     assert house.request("POST", "/predict", json={"features": row}).status_code == 200
 
 
-def test_without_a_version_it_is_503_that_names_the_remedy(home: object, row: Row) -> None:
-    with in_process(wait=False, PLUMBLINE_MODEL_VERSION="20000101-0") as empty:
+def test_without_a_version_it_is_503_that_names_the_remedy(home: object, row: Row, tmp_path: Path) -> None:
+    no_plan = str(tmp_path / "rollout.json")
+    with in_process(wait=False, PLUMBLINE_MODEL_VERSION="20000101-0", PLUMBLINE_ROLLOUT_PLAN=no_plan) as empty:
         for method, path in (("POST", "/predict"), ("GET", "/readyz"), ("GET", "/startupz")):
             options = {"json": {"features": row}} if method == "POST" else {}
             answer = empty.request(method, path, **options)
-            check(answer, "not_ready")
+            assert "python -m training" in check(answer, "not_ready")["detail"]
             assert int(answer.headers["retry-after"]) > 0
         assert empty.request("GET", "/livez").status_code == 200
 

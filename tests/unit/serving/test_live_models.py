@@ -7,7 +7,7 @@ import gc
 import shutil
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> PlanFile:
 
 
 @asynccontextmanager
-async def following(definition: ModelDefinition, file: PlanFile) -> Any:
+async def following(definition: ModelDefinition, file: PlanFile) -> AsyncIterator[LiveModels]:
     """Live models that follow a plan file, looking at it all the time."""
     live = LiveModels(definition, Watcher(file, lambda: new_plan("house_prices", "none-such")), EASY)
     live.start()
@@ -95,13 +95,52 @@ async def _swap(definition: ModelDefinition, file: PlanFile, first: str, second:
         observer, room = Observer(live, time.time, dict), CountingRoom([file.path.parent / "counts"], [])
         observer.start(room)
         observer.count()  # what is counted of a version outlives it, its model does not
-        gone = weakref.ref(live.now().versions[first].runner._computer._model)
+        runner: Any = live.now().versions[first].runner
+        gone = weakref.ref(runner._computer._model)
+        del runner
         file.write(plan.with_stable(second), replaces=plan.generation)
         await until(lambda: live.now().plan.stable == second)
         assert list(live.now().versions) == [second]
         assert live.problem is None
         gc.collect()
         assert gone() is None, "the version that left is still in memory"
+
+
+async def _looked(definition: ModelDefinition, file: PlanFile, first: str) -> LiveModels:
+    file.write(new_plan("house_prices", first), replaces=0)
+    async with following(definition, file) as live:
+        await live.looked(20)
+        return live
+
+
+def test_who_waits_for_the_first_look_finds_the_version_live(
+    definition: ModelDefinition, file: PlanFile, published: str
+) -> None:
+    assert asyncio.run(_looked(definition, file, published)).ready
+
+
+def test_who_waits_for_the_first_look_is_not_held_up_by_a_version_that_is_refused(
+    definition: ModelDefinition, file: PlanFile, published: str
+) -> None:
+    live = asyncio.run(_looked(definition, file, "20010101-000000000000"))
+    assert not live.ready
+    assert live.refusals == {"missing": 1}
+
+
+def test_who_waits_for_the_first_look_waits_no_longer_than_asked(definition: ModelDefinition, file: PlanFile) -> None:
+    async def never(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    async def run() -> bool:
+        file.write(new_plan("house_prices", "slow"), replaces=0)
+        live = LiveModels(definition, Watcher(file, lambda: new_plan("house_prices", "slow")), EASY)
+        live.open_version = never
+        live.start()
+        await live.looked(0.05)
+        await live.stop()
+        return live.ready
+
+    assert not asyncio.run(run())
 
 
 def test_a_swap_frees_the_version_that_left(
