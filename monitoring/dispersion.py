@@ -57,20 +57,20 @@ class DispersionState(BaseModel):
 
 
 class Dispersion:
-    """Measures how rows of each column of a profile hang together.
+    """Measures how rows of each column hang together.
 
     Args:
-        columns: of the profile.
+        scores: for each column, of its bins; NaN where they have none (`normal_scores`).
     """
 
-    def __init__(self, columns: Sequence[ColumnProfile]) -> None:
-        self._sizes = np.array([len(column.labels) for column in columns])
+    def __init__(self, scores: Sequence[Vector]) -> None:
+        self._sizes, columns = np.array([len(part) for part in scores]), len(scores)
         self._starts = np.cumsum(np.append(0, self._sizes[:-1]))
         self._before: Counts = np.zeros(int(self._sizes.sum()), np.int64)
         self._last = self._before
-        self._scores = np.concatenate([_scores(column) for column in columns])
-        self._varied: Vector = np.zeros((1 + _ASIDE, 2, len(columns)))
-        self._freedom: Vector = np.zeros((1 + _ASIDE, 2, len(columns)))
+        self._scores = np.concatenate(scores)
+        self._varied: Vector = np.zeros((1 + _ASIDE, 2, columns))
+        self._freedom: Vector = np.zeros((1 + _ASIDE, 2, columns))
 
     @property
     def factors(self) -> Vector:
@@ -80,10 +80,6 @@ class Dispersion:
         sure = (self._freedom[0] > 0) & (factors > chdtri(freedom, _WRONG) / freedom)
         most: Vector = np.where(sure, np.maximum(factors, 1.0), 1.0).max(axis=0)
         return most
-
-    def by_bin(self) -> Vector:
-        """The factor of each bin's column, flat, column after column; shape (bins,)."""
-        return np.repeat(self.factors, self._sizes)
 
     def add(self, grown: Counts) -> None:
         """Take in the rows of a look, flat counts of shape (bins,).
@@ -171,7 +167,7 @@ class Dispersion:
         self._before, self._last, self._varied, self._freedom = before, last, varied, freedom
 
 
-def _scores(column: ColumnProfile) -> Vector:
+def normal_scores(column: ColumnProfile) -> Vector:
     """The normal score of each bin's mean rank in training; NaN for bins without one, and of categories."""
     scores = np.full(len(column.labels), np.nan)
     if column.kind == "number":

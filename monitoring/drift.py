@@ -84,7 +84,7 @@ class DriftMonitor:
         self._looked_at: float | None = None
         self._waiting: Counts = np.zeros(self._layout.bins, np.int64)
         self._restarts = Restarts(self._layout.bins)
-        self._dispersion = Dispersion(self._columns)
+        self._dispersion = Dispersion(self._evidence.scores)
         self._forgotten: Counts = np.zeros(len(self._columns), np.int64)  # moments up to this look count no more
         self._moved: dict[int, MovedColumn] = {}
         self._alarm: Alarm | None = None
@@ -116,7 +116,7 @@ class DriftMonitor:
         self._looks += 1
         self._looked_at = now
         self._restarts.add(grown, self._looks, started)
-        self._dispersion.add(grown)
+        self._dispersion.add(self._evidence.parts(grown))
         return self._judge(grown, now)
 
     @property
@@ -183,7 +183,7 @@ class DriftMonitor:
                 f"saved drift state cannot be read ({error.error_count()} errors); begin anew"
             ) from error
         self._refuse_foreign(state)
-        restarts, dispersion = Restarts(self._layout.bins), Dispersion(self._columns)
+        restarts, dispersion = Restarts(self._layout.bins), Dispersion(self._evidence.scores)
         try:
             restarts.restore(state.restarts)
             if state.dispersion is not None:
@@ -203,7 +203,7 @@ class DriftMonitor:
 
     def _logs(self) -> Vector:
         """Natural logarithm of the e-values, shape (columns, restarts); nothing for moments that count no more."""
-        logs = self._evidence.of(self._restarts.counts / self._dispersion.by_bin())
+        logs = self._evidence.of(self._restarts.counts, self._dispersion.factors)
         return np.where(self._restarts.looks > self._forgotten[:, None], logs, NOTHING)
 
     @staticmethod
@@ -221,11 +221,9 @@ class DriftMonitor:
         self._tell()
         if self._moved or self._statistic > self._line / 2:
             return None
-        now = max(now, self._alarm.rang_at)
-        text = cleared_text(self._alarm.text, now)
-        cleared = self._alarm.model_copy(update={"state": "cleared", "cleared_at": now, "text": text})
+        now, over = max(now, self._alarm.rang_at), self._alarm
         self._alarm = None
-        return cleared
+        return over.model_copy(update={"state": "cleared", "cleared_at": now, "text": cleared_text(over.text, now)})
 
     def _ring(self, logs: Vector, now: float) -> Alarm:
         clearest = int(self._by_column.argmax())
@@ -246,7 +244,8 @@ class DriftMonitor:
         """Name every column whose evidence reaches the line by itself, and forget what led to it."""
         for i in np.flatnonzero(self._by_column >= self._line).tolist():
             counts = self._layout.of_column(self._restarts.counts[int(logs[i].argmax())], i)
-            self._moved[i] = MovedColumn(i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence)
+            part = self._evidence.clearest_part(i, counts, self._dispersion.factors)
+            self._moved[i] = MovedColumn(i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence, part)
             self._forget(i)
 
     def _forget(self, column: int) -> None:
@@ -259,7 +258,7 @@ class DriftMonitor:
         self._alarm = self._alarm.model_copy(update={"rows": self._alarm.rows + self._layout.rows(grown)})
         factors = self._dispersion.factors
         for i, moved in self._moved.items():
-            if moved.add(self._layout.of_column(grown, i), float(factors[i])):
+            if moved.add(self._layout.of_column(grown, i), factors):
                 self._forget(i)
 
     def _tell(self) -> Alarm:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitoring.dispersion import Dispersion, DispersionState
+from monitoring.dispersion import Dispersion, DispersionState, normal_scores
 from monitoring.profile import Profile, profile_number
 from tests.unit.monitoring.streams import REFERENCE_ROWS, Counts, columns, counted, profile_of
 
 PROFILE = profile_of(*columns(REFERENCE_ROWS, seed=0))
-COLUMNS = PROFILE.columns
+SCORES = [normal_scores(column) for column in PROFILE.columns]
 
 
 def measured(*streams: list[Counts]) -> Dispersion:
     """After these looks."""
-    dispersion = Dispersion(COLUMNS)
+    dispersion = Dispersion(SCORES)
     for stream in streams:
         for grown in stream:
             dispersion.add(grown)
@@ -36,7 +36,7 @@ def in_runs(rows: int, seed: int, run: int) -> list[Counts]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_independent_rows_count_as_they_are(seed: int) -> None:
-    dispersion = Dispersion(COLUMNS)
+    dispersion = Dispersion(SCORES)
     for grown in looks(30_000, seed):
         dispersion.add(grown)
         assert dispersion.factors.max() < 1.3
@@ -66,7 +66,7 @@ def test_a_change_is_not_taken_for_runs() -> None:
 
 def test_a_constant_that_becomes_another_is_not_taken_for_runs() -> None:
     profile = Profile(rows=1000, columns=[profile_number("constant", np.full(1000, 3.0))])
-    dispersion = Dispersion(profile.columns)
+    dispersion = Dispersion([normal_scores(profile.columns[0])])
     for value in [3.0] * 20 + [4.0] * 20:
         dispersion.add(profile.columns[0].count(np.full(100, value)))
         assert (dispersion.factors == 1).all()
@@ -108,14 +108,8 @@ def test_a_look_is_judged_by_what_was_measured_before_it() -> None:
     assert dispersion.factors.max() > 4
 
 
-def test_bins_have_the_factor_of_their_column() -> None:
-    dispersion = measured(in_runs(10_000, 0, 10))
-    sizes = [len(column.labels) for column in COLUMNS]
-    assert np.array_equal(dispersion.by_bin(), np.repeat(dispersion.factors, sizes))
-
-
 def test_saved_and_restored_it_goes_on_exactly() -> None:
-    one, other = measured(in_runs(5000, 0, 10)), Dispersion(COLUMNS)
+    one, other = measured(in_runs(5000, 0, 10)), Dispersion(SCORES)
     other.restore(DispersionState.model_validate_json(one.save().model_dump_json()))
     for grown in looks(1000, 1):
         one.add(grown)
@@ -130,4 +124,4 @@ def test_saved_and_restored_it_goes_on_exactly() -> None:
 def test_damaged_state_is_refused(damage: dict[str, list[object]]) -> None:
     state = measured(looks(500, 0)).save().model_copy(update=damage)
     with pytest.raises(ValueError, match=r"dispersion|inhomogeneous"):
-        Dispersion(COLUMNS).restore(state)
+        Dispersion(SCORES).restore(state)

@@ -489,3 +489,19 @@ def test_state_from_before_runs_were_measured_is_taken() -> None:
     del saved["dispersion"]
     older.restore(json.dumps(saved))
     assert older.feature_evidence == watched.feature_evidence
+
+
+def test_missing_values_are_found_as_soon_where_the_present_ones_come_in_runs() -> None:
+    rng, watched = np.random.default_rng(0), monitor()
+
+    def looks(rows: int, seed: int, missing: float) -> list[Counts]:
+        numbers, category = columns(rows // 50, seed)
+        repeated = {name: values.repeat(50) for name, values in numbers.items()}
+        repeated["second"] = np.where(rng.random(rows) < missing, np.nan, repeated["second"])
+        return list(counted(PROFILE, repeated, category.repeat(50)))
+
+    play(watched, looks(20_000, 1, 0.0))
+    changes = play(watched, looks(3000, 2, 0.06), start=20_000.0)
+    assert [(alarm.state, alarm.rang_at <= 22_000, [moved.name for moved in alarm.features]) for alarm in changes] == [
+        ("ringing", True, ["second"])
+    ]
