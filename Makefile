@@ -89,9 +89,9 @@ image: $(VENV)/train.stamp  ## build the Bento's image with docker, podman or bu
 test-container: $(VENV)/dev.stamp  ## build and run the image within its limits; root, podman, debootstrap (about 5 minutes)
 	@TEST_CONTAINER=1 $(BIN)/python -m pytest tests/container
 
-LOG    ?= prediction_log
+LOG    ?= $(or $(BENTOML_HOME),$(HOME)/bentoml)/plumbline/$(MODEL)/predictions
 OUTPUT ?= report.html
-report: $(VENV)/dev.stamp  ## report of a prediction log, as OUTPUT (report.html), from LOG, OUTCOMES and PROFILE
+report: $(VENV)/dev.stamp  ## page of the prediction log, as OUTPUT (report.html); LOG, where else it lies; OUTCOMES and PROFILE
 	@$(BIN)/python -m monitoring.report --log $(LOG) --output $(OUTPUT) \
 		$(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(if $(PROFILE),--profile $(PROFILE))
 

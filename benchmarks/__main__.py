@@ -13,10 +13,10 @@ from rich.console import Console
 
 from benchmarks import chart, environments, measure, tables
 from benchmarks.contestants import Contestant, contestants
-from benchmarks.environments import Unfit
 from benchmarks.figures import Results
 from benchmarks.material import prepare
 from benchmarks.measure import Options
+from deploy.environments import Unfit, environment
 
 CACHE = Path(".cache") / "bench"
 PAGES = Path("docs") / "benchmarks"
@@ -78,7 +78,7 @@ def write(results: Results, folder: Path) -> None:
 def _environment(title: str, name: str, lock: str, absent: dict[str, str], console: Console) -> Path | None:
     console.print(f"The environment of {title} ({lock}) ...")
     try:
-        return environments.environment(name, lock, CACHE)
+        return environment(name, lock, CACHE)
     except Unfit as error:
         absent[title] = str(error)
         console.print(f"absent: {title}: {error}")

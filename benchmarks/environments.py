@@ -1,4 +1,4 @@
-"""What the benchmark runs on: tools, the peers' environments, and the machine's description."""
+"""What the benchmark runs on: tools, and the machine's description."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.served import ROOT
+from deploy.code_version import ROOT, git
+from deploy.environments import Unfit
 
 HERE = ("bentoml", "uvicorn", "uvloop", "httptools", "pydantic", "numpy", "scikit-learn", "xgboost-cpu")
 PEERS = ("fastapi", "bentoml", "pandas", "scikit-learn", "xgboost-cpu")
 MLSERVER = ("mlserver", "fastapi", "pandas", "scikit-learn", "xgboost-cpu")
-
-
-class Unfit(Exception):
-    """The benchmark cannot run here; the message says what to do."""
 
 
 def check_tools() -> None:
@@ -32,28 +28,6 @@ def check_tools() -> None:
             raise Unfit(f"{tool} is not installed: on Debian, apt-get install {package}")
     if len(os.sched_getaffinity(0)) < 2:
         raise Unfit("two cores are needed: one for the server, one for wrk")
-
-
-def environment(name: str, lock: str, cache: Path) -> Path:
-    """The Python of an environment made from a lock file: once, and anew when the lock changes.
-
-    Raises:
-        Unfit: it cannot be installed; the message holds pip's last line.
-    """
-    folder, locked = cache / name, ROOT / "requirements" / lock
-    python, stamp = folder / "bin" / "python", folder / "locked.txt"
-    if stamp.exists() and stamp.read_bytes() == locked.read_bytes():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)  # noqa: S603
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install += ["--require-hashes", "--no-deps", "-r", str(locked)]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise Unfit(f"{lock} cannot be installed: {reasons[-1] if reasons else 'pip gives no reason'}")
-    stamp.write_bytes(locked.read_bytes())
-    return python
 
 
 def describe(peers: Path | None, mlserver: Path | None) -> dict[str, str]:
@@ -89,6 +63,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or "unknown"
+    try:
+        return git(ROOT, "describe", "--always", "--dirty", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -43,8 +43,8 @@ def code_version(root: Path = ROOT) -> CodeVersion:
         NoCheckout: git is missing, or `root` is not in a checkout with a commit.
     """
     try:
-        commit, seconds = _git(root, "log", "-1", "--format=%H %ct").split()
-        dirty = bool(_git(root, "status", "--porcelain"))
+        commit, seconds = git(root, "log", "-1", "--format=%H %ct").split()
+        dirty = bool(git(root, "status", "--porcelain"))
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoCheckout("The version is made of the commit: build in a git checkout of the code.") from error
     return CodeVersion(_release(root), commit, datetime.fromtimestamp(int(seconds), UTC), dirty)
@@ -52,13 +52,19 @@ def code_version(root: Path = ROOT) -> CodeVersion:
 
 def _release(root: Path) -> str:
     try:
-        return _git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*").removeprefix("v")
+        return git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*").removeprefix("v")
     except subprocess.CalledProcessError:
         project = tomllib.loads((root / "pyproject.toml").read_text())
         return str(project["project"]["version"])
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
+    """What git says in a checkout.
+
+    Raises:
+        OSError: git is missing.
+        CalledProcessError: it refuses.
+    """
     done = subprocess.run(  # noqa: S603
         ["git", *arguments],  # noqa: S607
         cwd=root,

@@ -6,12 +6,12 @@ of its own kind.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from deploy.code_version import ROOT
+
 SOURCES = ("rules.yml", "alerts.yml")
 FILE = ROOT / "deploy" / "kubernetes" / "components" / "prometheus" / "prometheus-rule.yaml"
 

@@ -122,7 +122,13 @@ TABLE = (
         *("version", "counter", "out_of_range_total", "Model inputs outside what training saw, by feature"),
         feature=OPEN,
     ),
-    Metric("outcome_counts", "counter", "version", "Judged outcomes; the next five are parts of it", {"place": OPEN}),
+    Metric(
+        "outcome_counts",
+        "counter",
+        "version",
+        "Outcomes, as monitoring/outcomes.py counts them",
+        {"place": OPEN},
+    ),
     Metric("outcome_pairs", "counter", "version", "Outcomes by predicted and actual bin", {"place": OPEN}),
     _found("version", "outcomes_total", "Outcomes that were counted", "counter"),
     _found("version", "outcome_with_interval_total", "Outcomes of predictions with an interval", "counter"),
@@ -190,6 +196,7 @@ def _combinations(metric: Metric, labels: Mapping[str, Values]) -> list[Labels]:
 
 class Metrics:
     """Counts of one scope, for one worker to add to and for all to sum.
+
     Args:
         layout: where what stands.
         shared: the integers.

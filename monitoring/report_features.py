@@ -40,7 +40,6 @@ class FeatureCounts:
         self.counts = np.zeros(len(column.labels))
         self.squares = self.rows = 0.0
         self.unreadable = 0  # rows with a value that is none, such as a hash
-        self.absent = 0  # rows without the feature's name
         self._are_dates = False
         self._places = {label: place for place, label in enumerate(column.labels[:-3])} | {
             UNSEEN: len(column.labels) - 2
@@ -49,7 +48,6 @@ class FeatureCounts:
     def add(self, values: Sequence[Any], weights: Numbers) -> None:
         """Count values as they are in the log, n of them, with a weight each."""
         present = [place for place, value in enumerate(values) if value is not ...]
-        self.absent += len(values) - len(present)
         bins = self._bins([values[place] for place in present])
         readable = bins >= 0
         self.unreadable += int((~readable).sum())

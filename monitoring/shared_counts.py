@@ -62,25 +62,16 @@ class Slot:
 
 
 class SharedCounts:
-    """`size` integers for each worker.
+    """Integers for each worker.
 
     Args:
-        path: the file; what it counts belongs into its name, for a file of another size is begun anew.
-        size: how many integers.
+        rows: everybody's, shape (SLOTS, size).
         slot: this worker's.
-
-    Raises:
-        OSError: the file can be neither read nor made.
     """
 
-    def __init__(self, path: Path, size: int, slot: int) -> None:
-        self.rows = _mapped(path, size)  # everybody's, shape (SLOTS, size)
-        self.own: Counts = self.rows[slot]
-
-    @property
-    def total(self) -> Counts:
-        """The sums over all workers, shape (size,)."""
-        return self.summed(slice(None))
+    def __init__(self, rows: Counts, slot: int) -> None:
+        self.rows = rows
+        self.own: Counts = rows[slot]
 
     def summed(self, places: slice) -> Counts:
         """The sums over all workers of some of the integers."""
@@ -89,24 +80,25 @@ class SharedCounts:
 
 
 def in_memory(size: int, slot: int) -> SharedCounts:
-    """The same where no file can be had: this worker's counts alone, lost with it."""
-    alone = SharedCounts.__new__(SharedCounts)
-    alone.rows = np.zeros((SLOTS, size), np.int64)
-    alone.own = alone.rows[slot]
-    return alone
+    """`size` integers where no file can be had: this worker's counts alone, lost with it."""
+    return SharedCounts(np.zeros((SLOTS, size), np.int64), slot)
 
 
 def open_counts(path: Path, size: int, slot: int) -> SharedCounts:
     """Shared counts, or, with a warning, this worker's alone: counting must not stop a service."""
     try:
-        return SharedCounts(path, size, slot)
+        return SharedCounts(mapped(path, size), slot)
     except OSError as error:
         logger.warning("counts stay in this worker's memory", extra={"file": path.name, "why": str(error.strerror)})
         return in_memory(size, slot)
 
 
-def _mapped(path: Path, size: int) -> Counts:
-    """The file as an array of shape (SLOTS, size)."""
+def mapped(path: Path, size: int) -> Counts:
+    """A file as an array of shape (SLOTS, size). What it counts belongs into its name: of another size it begins anew.
+
+    Raises:
+        OSError: it can be neither read nor made.
+    """
     length = SLOTS * size * 8
     handle = _locked(path, length)
     try:

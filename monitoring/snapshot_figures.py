@@ -79,11 +79,6 @@ def total_variation(reference: Sequence[int], live: Sequence[int]) -> float | No
     return 0.5 * sum(abs(one - other) for one, other in zip(shares(reference), shares(live), strict=True))
 
 
-def feature_line(line: float, columns: int) -> float:
-    """log10 of the evidence at which one of so many columns rings alone: the alarm looks at their mean."""
-    return line + math.log10(max(columns, 1))
-
-
 def column_snapshot(
     profile: ColumnProfile,
     live: Sequence[int],

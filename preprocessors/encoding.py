@@ -1,8 +1,7 @@
-"""Validated rows to the float matrix that every pipeline starts from, and the canonical form of a row."""
+"""Validated rows to the float matrix that every pipeline starts from."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,15 +26,10 @@ class RowEncoder:
         # numpy turns numbers, flags and None into floats by itself, and faster
         self._coded = [(i, column.encode) for i, column in enumerate(columns) if column.kind in ("category", "date")]
 
-    def values(self, row: Features) -> list[float]:
-        """One row as floats, shape (n_features,)."""
-        values: list[float] = self.matrix([row])[0].tolist()
-        return values
-
     def matrix(self, rows: Sequence[Features]) -> Matrix:
-        """Many rows as a float matrix of shape (n_rows, n_features)."""
+        """A float matrix of shape (n_rows, n_features). Equal rows have equal bytes: the canonical form of a row."""
         encoded = np.array([self._raw(row) for row in rows], dtype=np.float64)
-        # + 0.0 turns -0.0 into 0.0, so that equal rows have equal canonical bytes
+        # + 0.0 turns -0.0 into 0.0, so that equal rows have equal bytes
         return encoded.reshape(len(rows), len(self._names)) + 0.0
 
     def _raw(self, row: Features) -> list[Any]:
@@ -44,8 +38,3 @@ class RowEncoder:
         for i, encode in self._coded:
             values[i] = encode(values[i])
         return values
-
-
-def canonical(values: Sequence[float]) -> bytes:
-    """The bytes by which equal rows are equal: for cache keys and for routing without a key."""
-    return array("d", values).tobytes()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from preprocessors import house_neighbours
@@ -33,9 +32,8 @@ from preprocessors.house_columns import (
 )
 from preprocessors.house_hedonic import Hedonic
 from preprocessors.house_neighbours import Neighbours
+from schemas.features import Mask
 from schemas.house_prices import HouseFeatures
-
-Mask = npt.NDArray[np.bool_]
 
 OPTIONAL = {
     "lot": [LOT],

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,14 +16,14 @@ from monitoring.profile import Profile
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import TrainingRanges
 from registry import booster_file, pipeline_file, signatures
-from registry.errors import BundleCorrupt, BundleForeignType, GoldenMismatch, SchemaMismatch
+from registry.errors import BundleCorrupt, GoldenMismatch, SchemaMismatch
 from registry.manifest import IntervalPart, Manifest, ScalePart, Target
 from registry.pipeline_file import Pipeline
 from registry.trees import Trees
-from schemas.features import Features
+from schemas.features import Features, Vector
 
 MANIFEST = "manifest.json"
-PIPELINE = "pipeline.skops"
+PIPELINE = pipeline_file.FILE
 BOOSTER = booster_file.FILE
 GOLDEN = "golden.json"
 RANGES = "ranges.json"
@@ -39,8 +38,6 @@ DIGEST_LENGTH = 12
 
 GOLDEN_TOLERANCE = 1e-6
 """Relative difference allowed when a golden answer is repeated on another processor."""
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,7 @@ def load(version: str, directory: Path, definition: ModelDefinition, keys: Seque
     files = _read(version, directory)
     signatures.check(directory, definition.name, version, files.get(MANIFEST, b""), keys)
     described = _described(version, files, definition)
-    pipeline = _pipeline(version, files[PIPELINE], definition.trusted_types)
+    pipeline = pipeline_file.load(version, files[PIPELINE], definition.trusted_types)
     manifest, booster = described.manifest, booster_file.load(version, files[BOOSTER])
     return Bundle(**vars(described), model=ModelVersion(pipeline, booster, manifest.target, manifest.interval))
 
@@ -288,15 +285,3 @@ def _check_schema(version: str, manifest: Manifest, definition: ModelDefinition)
             f"version {version} was made for another schema of {definition.rows.__name__}: "
             f"{manifest.schema_hash[:12]}, and the code has {definition.rows.schema_hash()[:12]}; train again"
         )
-
-
-def _pipeline(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
-    try:
-        foreign = pipeline_file.untrusted_types(data, allowed)
-        if foreign:
-            raise BundleForeignType(f"version {version}: the pipeline holds types that are not allowed: {foreign}")
-        return pipeline_file.load(data, allowed)
-    except BundleForeignType:
-        raise
-    except Exception as error:  # skops raises what the bytes make it raise
-        raise BundleCorrupt(f"version {version}: {PIPELINE} cannot be loaded: {error}") from error

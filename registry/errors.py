@@ -117,3 +117,8 @@ class PlanUnwritable(PlanError):
     """The plan cannot be written where it is, as in a mounted ConfigMap; nothing was written."""
 
     reason = "plan_unwritable"
+
+
+def all_errors(root: type[RegistryError] = RegistryError) -> list[type[RegistryError]]:
+    """Every class of error, the base included."""
+    return [root, *(found for sub in root.__subclasses__() for found in all_errors(sub))]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from monitoring.contract import Contract
+from monitoring.outcome_errors import Link
 from monitoring.outcome_reference import OutcomeReference
 
 FORMAT = 1
@@ -25,7 +26,7 @@ class Target(_Part):
 
     name: str
     unit: str
-    link: Literal["identity", "log", "logit"]
+    link: Link
     offset: bool = False
 
 

@@ -12,6 +12,9 @@ from typing import Any, Protocol, cast
 import skops.io
 
 from preprocessors.encoding import Matrix
+from registry.errors import BundleCorrupt, BundleForeignType
+
+FILE = "pipeline.skops"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
 
@@ -33,9 +36,21 @@ def untrusted_types(data: bytes, allowed: Collection[str]) -> list[str]:
     return sorted(set(skops.io.get_untrusted_types(data=data)) - set(allowed))
 
 
-def load(data: bytes, allowed: Collection[str]) -> Pipeline:
-    """Load a pipeline; call `untrusted_types` first to give the refusal its own error."""
-    return cast(Pipeline, skops.io.loads(data, trusted=sorted(allowed)))
+def load(version: str, data: bytes, allowed: Collection[str]) -> Pipeline:
+    """The pipeline of a version.
+
+    Raises:
+        BundleForeignType: it holds a type that is not allowed; nothing was loaded.
+        BundleCorrupt: no skops file, or one that cannot be loaded.
+    """
+    try:
+        foreign = untrusted_types(data, allowed)
+        pipeline = None if foreign else skops.io.loads(data, trusted=sorted(allowed))
+    except Exception as error:  # skops raises what the bytes make it raise
+        raise BundleCorrupt(f"version {version}: {FILE} cannot be loaded: {error}") from error
+    if foreign:
+        raise BundleForeignType(f"version {version}: the pipeline holds types that are not allowed: {foreign}")
+    return cast(Pipeline, pipeline)
 
 
 def dump(pipeline: Pipeline) -> bytes:

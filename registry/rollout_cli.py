@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-import bentoml
 from rich.console import Console
 from rich.table import Table
 
-from registry import store
+from registry import model_option, store
 from registry.errors import NoVersion, PlanMissing, PlanRefused, PlanUnreadable, PlanUnwritable, RegistryError
 from registry.plan import NO_PLAN, Plan, new_plan
 from registry.plan_file import PlanFile
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: done; 1: refused, with a sentence. Wrong usage raises SystemExit(2), as argparse does."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    model = options.model or _only_model(parser)
+    model = model_option.chosen(parser, options)
     file = plan_file(model, options.plan)
     console = Console(soft_wrap=True, highlight=False)
     try:
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m registry.rollout", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("--model", help="name in the model store (default: the only one that is there)")
+    model_option.add(parser)
     parser.add_argument(
         "--plan",
         type=Path,
@@ -65,13 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--to", type=int, metavar="GENERATION", help="write this one again; see `history`")
     commands.add_parser("history", help="the last plans")
     return parser
-
-
-def _only_model(parser: argparse.ArgumentParser) -> str:
-    models = sorted({stored.tag.name for stored in bentoml.models.list()})
-    if len(models) != 1:
-        parser.error(f"--model is needed: the model store holds {', '.join(models) or 'no model'}")
-    return models[0]
 
 
 def _change(console: Console, file: PlanFile, options: argparse.Namespace) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-import bentoml
-
-from registry import store
+from registry import model_option, store
 from registry.errors import RegistryError
 from registry.secret_files import SecretUnreadable
 from registry.signatures import SIGNING_KEY, BadKey, signing_key
@@ -22,9 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: all are signed; 1: one is refused; 2: there is no key, or a wrong one."""
     parser = argparse.ArgumentParser(prog="python -m registry.sign", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("versions", nargs="+", metavar="version", help="a version's name, or `latest`")
-    parser.add_argument("--model", help="name in the model store (default: the only one that is there)")
+    model_option.add(parser)
     options = parser.parse_args(arguments)
-    model = options.model or _only_model(parser)
+    model = model_option.chosen(parser, options)
     try:
         key = signing_key()
         if key is None:
@@ -39,13 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"Not signed: {error}\n")
         return 1
     return 0
-
-
-def _only_model(parser: argparse.ArgumentParser) -> str:
-    models = sorted({stored.tag.name for stored in bentoml.models.list()})
-    if len(models) != 1:
-        parser.error(f"--model is needed: the model store holds {', '.join(models) or 'no model'}")
-    return models[0]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ SIGNING_KEY = "PLUMBLINE_SIGNING_KEY"
 
 SCHEME = "blake2b-256"
 MIN_CHARACTERS = 32
+_VISIBLE = re.compile(r"[!-+\--~]+")  # as PLUMBLINE_BUNDLE_KEYS takes them: ASCII without blanks and commas
 _MOST_BYTES = 4096
 _PURPOSE = b"plumb_bundle"
 
@@ -38,21 +40,24 @@ class Signature(BaseModel):
 
 
 class BadKey(Exception):
-    """There is no key to sign with, or it is too short; the message never holds it."""
+    """There is no key to sign with, or none that may be; the message never holds it."""
 
 
 def signing_key() -> bytes | None:
     """The key for new signatures; None if none is set.
 
     Raises:
-        BadKey: it has fewer than 32 characters.
+        BadKey: it has fewer than 32 characters, or some that no setting of the service can hold.
         SecretUnreadable: its file cannot be read.
     """
     found = secret(SIGNING_KEY)
     if found is None:
         return None
-    if len(found) < MIN_CHARACTERS:
-        raise BadKey(f"{SIGNING_KEY} needs at least {MIN_CHARACTERS} characters; make one with: openssl rand -hex 32")
+    if len(found) < MIN_CHARACTERS or not _VISIBLE.fullmatch(found):
+        raise BadKey(
+            f"{SIGNING_KEY} needs at least {MIN_CHARACTERS} visible ASCII characters, none of them a comma; "
+            "make one with: openssl rand -hex 32"
+        )
     return found.encode()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import bentoml
-from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.exceptions import BentoMLException
 
 from registry import signatures
 from registry.bundle import (
@@ -82,7 +82,7 @@ def find(model: str, version: str) -> tuple[str, Path]:
     """
     try:
         stored = bentoml.models.get(f"{model}:{version}")
-    except (NotFound, BentoMLException) as error:
+    except BentoMLException as error:
         raise NoVersion(
             f"the model store holds no version {version!r} of {model}; "
             f"it has: {', '.join(versions(model)) or 'none'}. Train one with: python -m training"

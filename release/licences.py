@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from release.packages import ROOT, Package, packages
+from deploy.code_version import ROOT
+from release.packages import Package, packages
 
 PAGE = ROOT / "docs" / "licences.md"
 

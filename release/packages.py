@@ -11,7 +11,8 @@ from typing import cast
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parent.parent
+from deploy.code_version import ROOT
+
 LOCK = ROOT / "requirements" / "serve.txt"
 
 UNKNOWN = "unknown"

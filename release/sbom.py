@@ -20,10 +20,11 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from deploy.bento import planned_models
+from deploy.code_version import ROOT
 from registry import store
 from registry.bundle import whole_manifest
 from registry.errors import RegistryError
-from release.packages import LOCK, ROOT, Package, packages
+from release.packages import LOCK, Package, packages
 
 SPEC = "1.6"
 _SELF = "plumbline"

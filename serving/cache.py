@@ -151,7 +151,6 @@ class MemoryCache:
         # bytes to bytes, for the garbage collector does not walk through these
         self._entries: OrderedDict[bytes, bytes] = OrderedDict()
         self.used_bytes = 0
-        self.evicted = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -183,7 +182,6 @@ class MemoryCache:
         while self.used_bytes > self._max_bytes:
             oldest, dropped = self._entries.popitem(last=False)
             self.used_bytes -= _size(oldest, dropped)
-            self.evicted += 1
 
     def _forget(self, key: bytes) -> None:
         entry = self._entries.pop(key, None)

@@ -58,12 +58,6 @@ class CachedAnswers:
         self._flights: dict[bytes, list[_Waiter]] = {}
         self.counts = dict.fromkeys(("memory", "shared", "joined", "computed", "unstorable"), 0)
 
-    def known(self, key: bytes) -> Value | None:
-        """The answer to one row if memory has it; waits for nothing. If it has not, go on with `answer`."""
-        value = self.memory.get(key)
-        self.counts["memory"] += value is not None
-        return value
-
     async def answer(self, keys: Sequence[bytes], compute: Compute) -> Answered:
         """The answers to rows with these keys.
 

@@ -18,9 +18,8 @@ from monitoring.profile import Profile
 from monitoring.shared_counts import NoSlot, Slot, in_memory, open_counts
 from monitoring.snapshot_builder import pair_edges
 from preprocessors.encoding import Matrix
-from registry import errors as registry_errors
 from registry.bundle import Description
-from registry.errors import RegistryError
+from registry.errors import all_errors as all_refusals
 from schemas.errors import NotFound, all_errors
 from schemas.outcomes import RefusalReason
 
@@ -67,7 +66,7 @@ class CountingRoom:
             {
                 "requests_total": [*dict.fromkeys(requests), (OTHER, NotFound.code), (OTHER, OTHER)],
                 "errors_total.code": [*(error.code for error in all_errors()), OTHER],
-                "refused_versions_total.reason": [*_reasons(), OTHER],
+                "refused_versions_total.reason": [*sorted({error.reason for error in all_refusals()}), OTHER],
                 "outcomes_refused_total.reason": get_args(RefusalReason),
             },
         )
@@ -128,11 +127,6 @@ def _layout(described: Description) -> Layout:
 
 def _file(folder: Path, name: str, layout: Layout) -> Path:
     return folder / f"counts-{name}-{layout.fingerprint}"
-
-
-def _reasons() -> list[str]:
-    found = [part for part in vars(registry_errors).values() if isinstance(part, type)]
-    return sorted({part.reason for part in found if issubclass(part, RegistryError)})
 
 
 def _claim(folders: Sequence[Path]) -> tuple[Path | None, Slot]:

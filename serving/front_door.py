@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from monitoring.metrics import OTHER
 from schemas.errors import (
     Internal,
     MalformedJson,
@@ -104,7 +105,7 @@ class FrontDoor:
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds, place)
             return await self.answer(endpoint, Request(scope, body), request_id)
         except PlumblineError as error:  # `answer` raises none
-            return self._refuse(error, scope["path"] if methods else "other", request_id)
+            return self._refuse(error, scope["path"] if methods else OTHER, request_id)
         finally:
             place.leave()
 
@@ -137,7 +138,7 @@ class FrontDoor:
             if outgoing.started:
                 raise
             refusal = error if isinstance(error, PlumblineError) else _unexpected(error)
-            await send_reply(send, self._refuse(refusal, "other", request_id), request_id)
+            await send_reply(send, self._refuse(refusal, OTHER, request_id), request_id)
 
 
 class _Reshaped:
@@ -160,7 +161,7 @@ class _Reshaped:
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in message["headers"]}
             self._refused = True
             # at once and whole: its own body is dropped, and it may yet raise instead of sending one
-            reply = refuse(problems.from_status(message["status"], headers), "other", self._request_id)
+            reply = refuse(problems.from_status(message["status"], headers), OTHER, self._request_id)
             await send_reply(self._send, reply, self._request_id)
             return
         await self._send({**message, "headers": [*message["headers"], (b"x-request-id", self._request_id.encode())]})

@@ -26,7 +26,7 @@ from serving.settings import Settings
 logger = logging.getLogger(__name__)
 
 WARM_UP_CALLS = 20
-"""Calls whose fastest half is timed: the first ones pay for caches and lazy imports."""
+"""Calls of which the median counts: the first ones pay for caches and lazy imports."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Demands:
     """What a version must keep to.
 
     Args:
-        slowest_row_seconds: most time for one row, in the middle of WARM_UP_CALLS.
+        slowest_row_seconds: most time for one row, the median of WARM_UP_CALLS.
         memory_bytes: most resident memory of this process with the version loaded; 0 for no limit.
         limits: what bounds the version's runner.
         bundle_keys: one of them must have signed the version; without any, it needs no signature.

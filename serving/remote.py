@@ -18,10 +18,9 @@ from weakref import WeakSet
 
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
-from registry import errors as registry_errors
 from registry import store
 from registry.bundle import ModelDefinition
-from registry.errors import BundleRefused, RegistryError
+from registry.errors import BundleRefused, RegistryError, all_errors
 from schemas.errors import InferenceFailed
 from serving.batch import Outcome, Request, Results
 from serving.frames import Call, read_answer, write_call
@@ -195,7 +194,4 @@ class RemoteVersions:
 
 
 def _refused(reason: str, text: str) -> RegistryError:
-    classes = [
-        cls for cls in vars(registry_errors).values() if isinstance(cls, type) and issubclass(cls, RegistryError)
-    ]
-    return next((cls for cls in classes if cls.reason == reason), BundleRefused)(text)
+    return next((cls for cls in all_errors() if cls.reason == reason), BundleRefused)(text)

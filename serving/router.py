@@ -80,45 +80,29 @@ class Routes:
             ) from None
 
 
-def routes(plan: Plan, live: Collection[str], until_now: str | None = None) -> Routes:
+def routes(plan: Plan, live: Collection[str]) -> Routes:
     """Make a plan ready for choosing, with those of its versions that are live.
 
-    A canary that is not live leaves its share to the stable version. A stable version that is not live leaves its
-    place to the one that has had it until now, so that a refused version changes nothing.
+    A canary that is not live leaves its share to the stable version.
 
     Args:
         live: versions that can answer; those that are not in the plan are not chosen.
-        until_now: the version that was stable before, if any.
 
     Raises:
-        NotReady: neither the plan's stable version nor the one before is live.
+        NotReady: the plan's stable version is not live.
     """
-    stable = Choice(_stable(plan, live, until_now), "stable")
-    named = {stable.version: stable}
-    if plan.canary and plan.canary.version in live:
-        named.setdefault(plan.canary.version, Choice(plan.canary.version, "canary"))
-    for shadow in shadows(plan, live):
-        named.setdefault(shadow, Choice(shadow, "shadow"))
+    if plan.stable not in live:
+        raise NotReady(f"{plan.model}: the version {plan.stable} is not live yet.")
+    stable = Choice(plan.stable, "stable")
+    canary = Choice(plan.canary.version, "canary") if plan.canary and plan.canary.version in live else None
+    shadows = tuple(version for version in plan.shadows if version in live)
     limit = round(plan.canary.weight * _POINTS) if plan.canary else 0
-    canary = next((choice for choice in named.values() if choice.variant == "canary"), None)
+    choices = [stable, *([canary] if canary else []), *(Choice(shadow, "shadow") for shadow in shadows)]
     return Routes(
         stable=stable,
         canary=canary if limit else None,
-        shadows=tuple(choice.version for choice in named.values() if choice.variant == "shadow"),
-        named=named,
+        shadows=shadows,
+        named={choice.version: choice for choice in choices},
         limit=limit,
         personal=blake2b(plan.salt.encode(), digest_size=blake2b.PERSON_SIZE).digest(),
     )
-
-
-def shadows(plan: Plan, live: Collection[str]) -> tuple[str, ...]:
-    """The plan's shadow versions that are live, in the plan's order."""
-    return tuple(version for version in plan.shadows if version in live)
-
-
-def _stable(plan: Plan, live: Collection[str], until_now: str | None) -> str:
-    if plan.stable in live:
-        return plan.stable
-    if until_now is not None and until_now in live:
-        return until_now
-    raise NotReady(f"{plan.model}: the version {plan.stable} is not live yet.")

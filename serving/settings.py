@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from registry.secret_files import SUFFIX, SecretUnreadable, secret
 from serving.cache_url import CacheUrl, SecretUrl
-from serving.secret_lists import ApiKeys, Origins, SigningKeys
+from serving.secret_lists import API_KEY_CHARACTERS, SIGNING_KEY_CHARACTERS, ApiKeys, Origins, SigningKeys
 
 PREFIX = "PLUMBLINE_"
 
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     bundle_keys: SigningKeys | None = Field(
         default=None,
-        min_length=32,
+        min_length=SIGNING_KEY_CHARACTERS,
         description="Only versions that were signed with one of these keys are served; several, separated by commas. "
         "Unset: versions need no signature",
     )
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
     api_keys: ApiKeys | None = Field(
         default=None,
-        min_length=16,
+        min_length=API_KEY_CHARACTERS,
         description="Keys of clients, one of which predictions and outcomes then ask for, as a bearer token; several, "
         "separated by commas. Unset: no key is needed",
     )
@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     )
     prediction_id_key: SigningKeys | None = Field(
         default=None,
+        min_length=SIGNING_KEY_CHARACTERS,
         description="Signs prediction ids; the same for all replicas, so that each judges the outcomes of all. "
         "Several, separated by commas: the first signs, all are believed. Unset: made once, kept in the state folder",
     )

@@ -17,12 +17,10 @@ from registry import store
 from registry.bundle import Bundle, ModelDefinition
 from schemas.house_prices import HouseFeatures
 from tests.environment import HOME
-from tests.served import Served, serve
+from tests.served import ROOT, Served, serve
 from training import fetch
 from training.dataset import Dataset, Split, split_by_time, validate
 from training.house_prices import RECIPE
-
-ROOT = Path(__file__).parent.parent
 
 EXAMPLE: dict[str, Any] = {
     "building_type": "single_family",

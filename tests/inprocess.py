@@ -197,7 +197,6 @@ def in_process(*, wait: bool = True, platform: bool = False, **settings: str) ->
         finally:
             running.close()
     finally:
-        _MONITOR_INSTANCES.clear()  # BentoML gives the first monitor of a name again, whatever its options
         del sys.modules["service"]
         if known is not None:
             sys.modules["service"] = known

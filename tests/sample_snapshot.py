@@ -32,7 +32,6 @@ from monitoring.snapshot import (
 from monitoring.snapshot_figures import (
     column_snapshot,
     example_request,
-    feature_line,
     recent_rows,
     shares,
     stage_latency,
@@ -140,7 +139,7 @@ def version(name: str, variant: Any, weight: float, random: np.random.Generator,
         latency=stages,
         reference_rows=43_313,
         columns=columns,
-        feature_line=feature_line(LINE, len(columns)),
+        feature_line=LINE + math.log10(len(columns)),
         **more,
     )
 
@@ -311,7 +310,7 @@ def no_traffic() -> Snapshot:
         rows=0,
         reference_rows=43_313,
         columns=columns,
-        feature_line=feature_line(LINE, len(columns)),
+        feature_line=LINE + math.log10(len(columns)),
         monitors=[MonitorSnapshot(monitor="drift", evidence=-math.inf, line=LINE)],
     )
     return Snapshot(
@@ -390,7 +389,7 @@ def hostile() -> Snapshot:
 def _with_columns(columns: list[ColumnSnapshot]) -> Snapshot:
     busy = well()
     first = busy.versions[0].model_copy(
-        update={"columns": columns, "outcomes": None, "feature_line": feature_line(LINE, len(columns))}
+        update={"columns": columns, "outcomes": None, "feature_line": LINE + math.log10(len(columns))}
     )
     return busy.model_copy(update={"versions": [first]})
 

@@ -34,7 +34,9 @@ def another_version(source: Path, store: Path, rounds: int = 60, note: str = "")
     booster.load_model(bytearray(files[bundle.BOOSTER]))
     booster = booster[:rounds]
     files[bundle.BOOSTER] = bytes(booster.save_raw(raw_format="ubj"))
-    model = ModelVersion(pipeline_file.load(files[bundle.PIPELINE], TRUSTED_TYPES), booster, old.target, old.interval)
+    model = ModelVersion(
+        pipeline_file.load(source.name, files[bundle.PIPELINE], TRUSTED_TYPES), booster, old.target, old.interval
+    )
     files[bundle.GOLDEN] = _answered(model, GoldenSet.model_validate_json(files[bundle.GOLDEN]))
     digests = {name: bundle.digest(content) for name, content in sorted(files.items())}
     parameters = {**old.parameters, "note": f"{rounds} rounds {note}"}

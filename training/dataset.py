@@ -13,8 +13,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from preprocessors.encoding import Matrix, RowEncoder
-from registry.bundle import Vector
-from schemas.features import Features
+from schemas.features import Features, Vector
 
 
 class UnusableData(Exception):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from monitoring.outcome_errors import Link
 from monitoring.outcome_reference import OutcomeReference, measure
-from registry.bundle import Answers, Vector
+from registry.bundle import Answers
+from schemas.features import Mask, Vector
 
 Figures = dict[str, float]
-Mask = npt.NDArray[np.bool_]
 
 SMALLEST_SLICE = 20
 """A slice with fewer rows is left out: its figures would be noise."""

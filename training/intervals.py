@@ -11,8 +11,9 @@ import math
 import numpy as np
 
 from preprocessors.encoding import Matrix
-from registry.bundle import Vector, error_scale
+from registry.bundle import error_scale
 from registry.manifest import IntervalPart, ScalePart
+from schemas.features import Vector
 
 SMALLEST_ERROR = 0.01
 """Added to absolute errors before the logarithm: a lucky hit says little about how unsure the model was."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from deploy.code_version import ROOT, git
 from monitoring import calibration
 from monitoring.outcome_reference import OutcomeReference
 from monitoring.profile import Profile, profile_category, profile_number
@@ -129,8 +130,8 @@ def without_optional(schema: type[Features], raw: Matrix) -> Matrix:
 def code_state() -> CodePart:
     """The commit of the code, and whether it was changed since; "unknown" outside a git checkout."""
     try:
-        commit = _git("rev-parse", "HEAD")
-        return CodePart(commit=commit, dirty=bool(_git("status", "--porcelain", "--untracked-files=no")))
+        commit, changed = git(ROOT, "rev-parse", "HEAD"), git(ROOT, "status", "--porcelain", "--untracked-files=no")
+        return CodePart(commit=commit, dirty=bool(changed))
     except (OSError, subprocess.CalledProcessError):
         return CodePart(commit="unknown", dirty=False)
 
@@ -139,11 +140,6 @@ def libraries() -> dict[str, str]:
     """Versions of what the bundle's files depend on."""
     found = {name: library_version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), "xgboost": xgboost.__version__, **found}
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S607
-    return done.stdout.strip()
 
 
 def _npy(codes: calibration.Codes) -> bytes:

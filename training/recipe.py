@@ -13,8 +13,8 @@ from monitoring.contract import Contract
 from registry.bundle import ModelDefinition
 from registry.manifest import IntervalPart, Target
 from registry.pipeline_file import Pipeline
+from schemas.features import Mask
 from training.dataset import Dataset, Record, Split
-from training.evaluate import Mask
 from training.fetch import WheelFile
 from training.gate import Gate
 

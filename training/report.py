@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from html import escape
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -73,7 +72,6 @@ def write(
         metrics: figures on the test quarter, by predictor.
         importance: gain by model input.
     """
-    mpl.rcParams["svg.hashsalt"] = title
     plots = [
         _plot("Predicted against actual", lambda axes: _scatter(axes, test, answers)),
         _plot("Relative error by month of the test quarter, %", lambda axes: _residuals(axes, test, answers)),
@@ -119,11 +117,9 @@ def _gate(checks: Sequence[Check]) -> str:
     return f"<table><tr><th>Condition</th><th>Figure</th><th>Limit</th><th></th></tr>{rows}</table>"
 
 
-def _plot(title: str, draw: object) -> str:
+def _plot(title: str, draw: Callable[[Axes], None]) -> str:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    assert callable(draw)
-    draw(axes)
+    draw(figure.subplots())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     image = base64.b64encode(buffer.getvalue()).decode()

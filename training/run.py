@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from registry import store
-from registry.bundle import Answers, Bundle, ModelVersion
-from registry.errors import PlanError, RegistryError
+from registry.bundle import Answers, ModelVersion
+from registry.errors import NoVersion, PlanError, RegistryError
 from registry.manifest import DataPart, Manifest
 from registry.rollout import ensure_plan
 from registry.signatures import signing_key
@@ -71,7 +71,7 @@ def run(recipe: Recipe, console: Console, until: date | None = None, publish: bo
         answers = model.predict(model.transform(split.test.raw))
         metrics = _metrics(split, answers)
         slices = slice_figures(split.test.target, answers, recipe.slices(split.test))
-        published = _published_figures(recipe, split)
+        published = _published_figures(recipe, split, console)
     checks = check(recipe.gate, metrics["model"], metrics["ridge"], published)
     with console.status("Packaging ..."):
         files = package.bundle_files(recipe, fitted, model, data)
@@ -139,14 +139,17 @@ def _metrics(split: Split, answers: Answers) -> dict[str, Figures]:
     }
 
 
-def _published_figures(recipe: Recipe, split: Split) -> Figures | None:
-    """The published version on the same quarter; None if there is none, or it has seen that quarter."""
-    published: Bundle
+def _published_figures(recipe: Recipe, split: Split, console: Console) -> Figures | None:
+    """The newest published version on the same quarter; None if there is none, or, with a word why, if it cannot be."""
     try:
         published = store.open_version(recipe.definition)
-    except RegistryError:
-        return None  # nothing there, or of another schema: nothing that could be compared
+    except NoVersion:
+        return None
+    except RegistryError as error:  # of another schema, or damaged
+        console.print(f"Not compared with what is published: {error}", markup=False)
+        return None
     if published.manifest.data.calibrated_until >= split.test.first:
+        console.print(f"Not compared with what is published: {published.version} has learnt from the test quarter")
         return None
     answers = published.model.predict(published.model.transform(split.test.raw))
     return figures(split.test.target, answers.value)

@@ -15,7 +15,7 @@ from benchmarks.drift import measure, page
 from benchmarks.drift.detectors import STEP
 from benchmarks.drift.measure import EVIDENTLY, Results
 from benchmarks.drift.streams import SCENARIOS
-from benchmarks.environments import Unfit
+from deploy.environments import Unfit, environment
 
 CACHE = Path(".cache") / "bench"
 EVIDENTLY_ROWS = 20_000
@@ -73,7 +73,7 @@ def _evidently(console: Console, streams: int) -> Path | None:
     if not streams:
         return None
     try:
-        return environments.environment("venv-drift", "bench-drift.txt", CACHE).absolute()
+        return environment("venv-drift", "bench-drift.txt", CACHE).absolute()
     except (Unfit, subprocess.CalledProcessError) as error:
         console.print(f"absent: {EVIDENTLY}: {error}", highlight=False)
         return None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from deploy.checks import quantities
 from deploy.checks.manifests import (
+    PROBES,
     Container,
     Manifest,
     containers,
@@ -88,7 +89,7 @@ def probed_paths_exist(manifests: list[Manifest]) -> Iterator[str]:
     nothing: Any = None  # the paths do not depend on it
     known = {endpoint.path for endpoint in (*probe_endpoints(nothing, Drain(0)), *monitoring_endpoints(nothing))}
     for container in service_containers(manifests):
-        probes = (container.spec.get(name, {}) for name in ("startupProbe", "readinessProbe", "livenessProbe"))
+        probes = (container.spec.get(name, {}) for name in PROBES)
         for path in (probe["httpGet"]["path"] for probe in probes if "httpGet" in probe):
             if path not in known:
                 yield f"{container}: the service has no {path}"

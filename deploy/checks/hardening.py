@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.checks import quantities
-from deploy.checks.manifests import Manifest, containers, of_kind, pod_of, title, workloads
+from deploy.checks.manifests import PROBES, Manifest, containers, of_kind, pod_of, title, workloads
 from deploy.checks.references import Check
 
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 BOUNDED = ("cpu", "memory", "ephemeral-storage")
 
 

@@ -15,6 +15,8 @@ Manifest = dict[str, Any]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is there where libyaml is, and ten times as fast
 
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+
 KUBERNETES = Path(__file__).parents[1] / "kubernetes"
 
 

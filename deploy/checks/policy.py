@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks.environments import environment
 from deploy.checks.manifests import Manifest
+from deploy.code_version import ROOT
+from deploy.environments import environment
 
-ROOT = Path(__file__).parents[2]
 LOCK = "check-kubernetes.txt"
 
 

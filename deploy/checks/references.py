@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from deploy.checks.manifests import Manifest, containers, named, of_kind, pod_of, title, workloads
+from deploy.checks.manifests import PROBES, Manifest, containers, named, of_kind, pod_of, title, workloads
 
 Check = Callable[[list[Manifest]], Iterator[str]]
 Labels = Mapping[str, str]
@@ -165,7 +165,7 @@ def mounts_are_volumes(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _probed_ports(container: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for name in PROBES:
         for way in ("httpGet", "tcpSocket", "grpc"):
             if way in container.get(name, {}):
                 yield name, container[name][way]["port"]

@@ -13,8 +13,8 @@ from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.feature_check import FeatureCheck
 from preprocessors.house_columns import AREA, BEDS, EFFECTIVE_AGE, GRADE, LIVING, LOT, TYPE, WATERFRONT
 from preprocessors.house_prices import OPTIONAL
-from registry.bundle import Answers, Bundle, Vector
-from schemas.features import MISSING, NEVER_SEEN
+from registry.bundle import Answers, Bundle
+from schemas.features import MISSING, NEVER_SEEN, Vector
 from schemas.house_prices import HouseFeatures
 from training.dataset import Dataset, Split
 from training.evaluate import figures, interval_figures

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from serving.wiring import BASE_IMAGE
-from tests.conftest import ROOT
 from tests.container import base_image
 from tests.container.engine import Engine, build_options, missing
+from tests.served import ROOT
 from tests.versions import another_version
 
 SWITCH = "TEST_CONTAINER"

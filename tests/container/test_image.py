@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.container.conftest import Shipped, figures
 from tests.container.engine import Engine, once
+from tests.served import ROOT
 
 pytestmark = pytest.mark.timeout(2400)  # the first test waits for the base image and the installation
 

@@ -17,8 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.conftest import ROOT
-from tests.served import Served, serve
+from tests.served import ROOT, Served, serve
 from tests.versions import another_version
 
 ROOMS = ("schemas", "preprocessors", "monitoring", "registry", "serving")

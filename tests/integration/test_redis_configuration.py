@@ -13,8 +13,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from deploy.checks.manifests import KUBERNETES
 from tests.integration.test_redis_cache import key, opened, put, run, value
 from tests.redis_server import RedisServer, redis_server
+from tests.served import ROOT
 
-ROOT = Path(__file__).parents[2]
 PASSWORD = "a-password-for-this-test"
 OF_THE_CONTAINER = ("port ", "aclfile ")
 

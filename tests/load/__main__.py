@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.environments import Unfit, environment
+from deploy.environments import Unfit, environment
 from tests.load.material import store_home, three_versions
 from tests.served import ROOT
 

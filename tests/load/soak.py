@@ -22,7 +22,8 @@ import orjson
 from rich.console import Console
 
 from benchmarks import load
-from benchmarks.environments import Unfit, check_tools
+from benchmarks.environments import check_tools
+from deploy.environments import Unfit
 from monitoring.log_options import LogOptions
 from tests.load.material import MODEL, house_rows, store_home
 from tests.served import ROOT, Served, serve

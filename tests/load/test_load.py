@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.environments import Unfit
+from deploy.environments import Unfit
 from tests.load.__main__ import SHORT, locust_python, run
 from tests.load.objectives import FULL, Figures, Row, broken
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.served import ROOT
 
 ROOMS = ("schemas", "preprocessors", "monitoring", "registry", "serving", "training")
 SOURCES = [ROOT / "service.py", *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]

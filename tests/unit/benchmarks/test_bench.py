@@ -132,5 +132,7 @@ def test_the_reference_pipeline_survives_its_file() -> None:
     native = ReferencePipeline().fit(X)
     data = pipeline_file.dump(native)
     assert not pipeline_file.untrusted_types(data, DEFINITION.trusted_types)
-    np.testing.assert_array_equal(pipeline_file.load(data, DEFINITION.trusted_types).transform(X), native.transform(X))
+    np.testing.assert_array_equal(
+        pipeline_file.load("v", data, DEFINITION.trusted_types).transform(X), native.transform(X)
+    )
     assert native.transform(X).shape[1] == len(native.get_feature_names_out())

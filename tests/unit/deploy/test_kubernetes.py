@@ -14,9 +14,8 @@ from deploy.checks.findings import findings
 from deploy.checks.manifests import KUBERNETES, containers, pod_of, workloads
 from deploy.prometheus_rule import FILE, build, groups
 from monitoring.metrics import PREFIX, TABLE
+from tests.served import ROOT
 from tests.unit.deploy.installations import COMPONENTS, OVERLAYS, rendered, the, with_component
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy.checks.manifests import Manifest, pod_of
-from deploy.checks.policy import ROOT, policy_findings
+from deploy.checks.policy import policy_findings
+from tests.served import ROOT
 from tests.unit.deploy.installations import rendered, the
 from tests.unit.deploy.test_mistakes import latest, no_limits, no_probe
 

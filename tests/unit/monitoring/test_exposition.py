@@ -15,7 +15,7 @@ from monitoring.exposition import STALE_SECONDS, Everything, Exposition, Version
 from monitoring.metrics import INTERNAL, OTHER, PREFIX, TABLE, Layout, Metrics, Values
 from monitoring.outcome_contract import OutcomeContract, Terms
 from monitoring.profile import Profile
-from monitoring.shared_counts import SharedCounts
+from monitoring.shared_counts import SharedCounts, mapped
 from monitoring.watch import Watch, read_evidence
 from tests.programs import program
 from tests.unit.monitoring.streams import columns, profile_of
@@ -48,7 +48,7 @@ class Host:
         """Counts of the service and of the version, as one worker has them."""
         names = zip(("service", "version"), self.layouts, strict=True)
         service, version = (
-            Metrics(layout, SharedCounts(self.folder / name, layout.size, slot)) for name, layout in names
+            Metrics(layout, SharedCounts(mapped(self.folder / name, layout.size), slot)) for name, layout in names
         )
         return service, version
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitoring.log_files import RotatingFiles
-from tests.conftest import ROOT
+from tests.served import ROOT
 from tests.unit.monitoring.log_samples import files
 
 LINE = b"0123456789" * 2 + b"\n"

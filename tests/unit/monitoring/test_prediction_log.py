@@ -22,7 +22,7 @@ from monitoring.prediction_log import PredictionLog
 from preprocessors.encoding import RowEncoder
 from schemas.features import NEVER_SEEN
 from schemas.house_prices import HouseFeatures
-from tests.conftest import ROOT
+from tests.served import ROOT
 from tests.unit.monitoring.log_samples import COLUMNS, DAY, batch, files, parcels, records, until
 
 Opens = Callable[..., PredictionLog]

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from monitoring.grafana.panels import ROWS
 from schemas.errors import all_errors
 from tests.exposition_sample import SHOWN, label_names
 from tests.programs import program
+from tests.served import ROOT
 
-ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
 ALERTMANAGER = ROOT / "monitoring" / "alertmanager" / "alertmanager.yml"
 RUNBOOK = "docs/operations.md"
@@ -105,6 +106,12 @@ def test_every_recorded_series_that_a_rule_or_the_runbook_reads_is_recorded() ->
     assert read - recorded == set()
 
 
+def test_what_is_recorded_is_read_by_a_rule_a_panel_or_the_docs() -> None:
+    texts = [*EXPRESSIONS, *(path.read_text() for path in (ROOT / "docs").glob("*.md")), str(ROWS)]
+    read = {name for text in texts for name in re.findall(r"\bplumbline:[\w:]+", text)}
+    assert {rule["record"] for rule in _rules("rules.yml")} - read == set()
+
+
 def test_every_label_that_a_rule_or_the_runbook_selects_by_is_one_of_its_metric() -> None:
     for expression in EXPRESSIONS:
         for name, selector in re.findall(r"\b(plumbline_\w+)\{([^}]*)\}", expression):
@@ -121,6 +128,7 @@ def test_the_objective_counts_every_code_that_is_our_fault_and_no_other() -> Non
 
 
 def test_every_query_of_the_runbook_is_one_that_prometheus_reads(tmp_path: Path) -> None:
+    assert len(RUNBOOK_QUERIES) > len(ALERTS)
     rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(RUNBOOK_QUERIES)]
     file = tmp_path / "runbook.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "runbook", "rules": rules}]}))

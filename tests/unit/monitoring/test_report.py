@@ -177,7 +177,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 def test_values_that_are_none_are_counted_not_guessed() -> None:
     number = FeatureCounts(profile_number("x", np.arange(100.0)))
     number.add([1, 2.5, True, None, "2016-11-15", "text", "0" * 32, [1], 10**400, ...], np.ones(10))
-    assert (number.rows, number.unreadable, number.absent) == (5.0, 4, 1)
+    assert (number.rows, number.unreadable) == (5.0, 4)
     category = FeatureCounts(profile_category("c", np.array([0.0, 1.0]), ["a", "b"]))
     category.add(["a", "b", "z", "never_seen", None, 5, "0123456789abcdef" * 2], np.ones(7))
     assert category.counts.tolist() == [1, 1, 1, 1, 1]

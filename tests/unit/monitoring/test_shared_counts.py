@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring.shared_counts import SLOTS, NoSlot, SharedCounts, Slot, open_counts
+from monitoring.shared_counts import SLOTS, NoSlot, SharedCounts, Slot, mapped, open_counts
 
 SPAWN = multiprocessing.get_context("spawn")
 SIZE = 5
@@ -20,7 +20,7 @@ SIZE = 5
 def _work(folder: Path, times: int, pipe: Connection) -> None:
     """A worker: claims a slot, counts, says so, and waits to be told to end or killed."""
     slot = Slot.claim(folder)
-    counts = SharedCounts(folder / "counts", SIZE, slot.number)
+    counts = SharedCounts(mapped(folder / "counts", SIZE), slot.number)
     for _ in range(times):
         counts.own[2] += 1
     pipe.send(slot.number)
@@ -39,8 +39,8 @@ def test_two_processes_count_exactly_what_one_would(tmp_path: Path) -> None:
     workers = [worker(tmp_path, times) for times in (30_000, 20_000)]
     slots = {pipe.recv() for _, pipe in workers}
     assert slots == {0, 1}
-    here = SharedCounts(tmp_path / "counts", SIZE, 2)
-    assert here.total.tolist() == [0, 0, 50_000, 0, 0]
+    here = SharedCounts(mapped(tmp_path / "counts", SIZE), 2)
+    assert here.summed(slice(None)).tolist() == [0, 0, 50_000, 0, 0]
     for process, pipe in workers:
         pipe.send(None)
         process.join()
@@ -53,10 +53,10 @@ def test_a_killed_worker_leaves_its_counts_and_its_slot(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     slot = Slot.claim(tmp_path)
-    counts = SharedCounts(tmp_path / "counts", SIZE, slot.number)
+    counts = SharedCounts(mapped(tmp_path / "counts", SIZE), slot.number)
     assert slot.number == 0
     counts.own[2] += 1
-    assert counts.total[2] == 101
+    assert counts.rows[:, 2].sum() == 101
     slot.release()
 
 
@@ -75,8 +75,8 @@ def test_slots_are_each_ones_own_until_there_are_no_more(tmp_path: Path) -> None
 @pytest.mark.parametrize("content", [b"", b"short", bytes(SLOTS * SIZE * 8 + 8)])
 def test_a_file_of_another_size_is_begun_anew(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "counts").write_bytes(content)
-    counts = SharedCounts(tmp_path / "counts", SIZE, 0)
-    assert counts.total.tolist() == [0] * SIZE
+    counts = SharedCounts(mapped(tmp_path / "counts", SIZE), 0)
+    assert counts.summed(slice(None)).tolist() == [0] * SIZE
     assert ("begin anew" in caplog.text) == bool(content)
 
 
@@ -84,25 +84,25 @@ def test_counting_goes_on_where_nothing_can_be_written(tmp_path: Path, caplog: p
     (tmp_path / "file").touch()
     counts = open_counts(tmp_path / "file" / "counts", SIZE, 3)
     counts.own += np.arange(SIZE)
-    assert counts.total.tolist() == [0, 1, 2, 3, 4]
+    assert counts.summed(slice(None)).tolist() == [0, 1, 2, 3, 4]
     assert counts.rows[3].tolist() == [0, 1, 2, 3, 4]
     assert "stay in this worker's memory" in caplog.text
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
-    SharedCounts(tmp_path / "counts", SIZE, 0)
+    SharedCounts(mapped(tmp_path / "counts", SIZE), 0)
     assert (tmp_path / "counts").stat().st_mode & 0o077 == 0
 
 
 def test_whoever_has_a_file_mapped_lives_on_when_it_is_begun_anew(tmp_path: Path) -> None:
     """A file that is cut under its map kills whoever touches it (SIGBUS)."""
-    first = SharedCounts(tmp_path / "counts", SIZE, 0)
+    first = SharedCounts(mapped(tmp_path / "counts", SIZE), 0)
     with (tmp_path / "counts").open("ab") as file:
         file.write(b"foreign")
-    second = SharedCounts(tmp_path / "counts", SIZE, 1)
+    second = SharedCounts(mapped(tmp_path / "counts", SIZE), 1)
     first.own += 1
-    assert first.total.tolist() == [1] * SIZE
-    assert second.total.tolist() == [0] * SIZE
-    third = SharedCounts(tmp_path / "counts", SIZE, 2)
+    assert first.summed(slice(None)).tolist() == [1] * SIZE
+    assert second.summed(slice(None)).tolist() == [0] * SIZE
+    third = SharedCounts(mapped(tmp_path / "counts", SIZE), 2)
     third.own += 2
-    assert second.total.tolist() == [2] * SIZE
+    assert second.summed(slice(None)).tolist() == [2] * SIZE

@@ -14,7 +14,6 @@ from monitoring.snapshot import TrafficPoint
 from monitoring.snapshot_figures import (
     column_snapshot,
     example_request,
-    feature_line,
     quantile,
     readable_labels,
     recent_rows,
@@ -103,11 +102,6 @@ def test_recent_rows_are_those_of_the_last_minutes_only() -> None:
     history = [TrafficPoint(at=at, seconds=10, rows={"a": 1, "b": 2}, errors=0) for at in (0, 700, 900, 1000, 1001)]
     assert recent_rows(history, now=1000) == {"a": 2, "b": 4}
     assert recent_rows([], now=1000) == {}
-
-
-def test_one_of_ten_columns_needs_ten_times_the_evidence() -> None:
-    assert feature_line(5.0, 10) == 6.0
-    assert feature_line(5.0, 0) == 5.0
 
 
 def test_bins_are_named_for_people() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessors.encoding import RowEncoder, canonical
+from preprocessors.encoding import RowEncoder
 from schemas.features import NEVER_SEEN
 from schemas.house_prices import AREA_CODES, HouseFeatures
 
@@ -21,12 +21,12 @@ NAMES = HouseFeatures.names()
 
 def encoded(row: dict[str, Any]) -> dict[str, float]:
     """A request row's floats by name."""
-    return dict(zip(NAMES, ENCODER.values(HouseFeatures.from_row(row)), strict=True))
+    return dict(zip(NAMES, ENCODER.matrix([HouseFeatures.from_row(row)])[0].tolist(), strict=True))
 
 
 def key(row: dict[str, Any]) -> bytes:
     """A request row's canonical bytes."""
-    return canonical(ENCODER.values(HouseFeatures.from_row(row)))
+    return ENCODER.matrix([HouseFeatures.from_row(row)]).tobytes()
 
 
 @st.composite
@@ -120,7 +120,7 @@ def test_equal_numbers_have_equal_bytes_however_they_are_written(row: dict[str, 
     assert key({**row, "bathrooms": 2}) == key({**row, "bathrooms": 2.0})
     assert key({**row, "bathrooms": -0.0}) == key({**row, "bathrooms": 0})
     minus_zero = json.dumps({**row, "bathrooms": 0}).replace('"bathrooms": 0', '"bathrooms": -0.0')
-    assert canonical(ENCODER.values(HouseFeatures.model_validate_json(minus_zero))) == key({**row, "bathrooms": 0})
+    assert ENCODER.matrix([HouseFeatures.model_validate_json(minus_zero)]).tobytes() == key({**row, "bathrooms": 0})
 
 
 @pytest.mark.parametrize("name", ["lot_area_sqft", "bathrooms", "effective_age_years"])
@@ -134,7 +134,7 @@ def test_a_matrix_holds_the_rows_in_order(row: dict[str, Any]) -> None:
     assert matrix.shape == (3, len(NAMES))
     assert matrix.dtype == np.float64
     assert matrix[:, NAMES.index("bedrooms")].tolist() == [3, 1, 2]
-    assert matrix[1].tolist() == ENCODER.values(rows[1])
+    assert matrix[1].tolist() == ENCODER.matrix(rows[1:2])[0].tolist()
 
 
 def test_no_rows_make_an_empty_matrix_of_the_right_width() -> None:

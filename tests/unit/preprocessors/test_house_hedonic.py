@@ -7,7 +7,7 @@ import pytest
 
 from preprocessors.encoding import Matrix
 from preprocessors.house_columns import AREA, DATE, GRADE, LIVING, TYPE, YEAR, days
-from preprocessors.house_hedonic import Hedonic
+from preprocessors.house_hedonic import PARTLY_KEPT, Hedonic
 from schemas.features import NEVER_SEEN
 from tests.unit.preprocessors.synthetic import LAST_DAY, houses, log_prices
 
@@ -141,3 +141,10 @@ def test_sales_of_a_few_weeks_are_enough_to_fit() -> None:
     few[:, DATE] = np.sort(LAST_DAY - np.arange(300) % 20)
     hedonic = Hedonic().fit(few, log_prices(few, 0.0))
     assert np.isfinite(hedonic.index(on_day(few, LAST_DAY + 200))[0]).all()
+
+
+def test_the_partly_kept_terms_are_those_of_living_area_and_grade(hedonic: Hedonic, sales: Matrix) -> None:
+    higher = sales.copy()
+    higher[:, [LIVING, GRADE]] += [50, 1]
+    differ = (hedonic._structure(higher) != hedonic._structure(sales)).any(axis=0)
+    assert tuple(np.flatnonzero(differ)) == PARTLY_KEPT

@@ -189,7 +189,7 @@ def test_a_missing_value_differs_from_the_usual_one_only_in_being_marked(
 def test_a_stored_pipeline_gives_the_same_bits(pipeline: HousePipeline, requests: Matrix) -> None:
     stored = pipeline_file.dump(pipeline)
     assert pipeline_file.untrusted_types(stored, TRUSTED_TYPES) == []
-    loaded = pipeline_file.load(stored, TRUSTED_TYPES)
+    loaded = pipeline_file.load("v", stored, TRUSTED_TYPES)
     assert np.array_equal(loaded.transform(requests), pipeline.transform(requests))
     assert loaded.get_feature_names_out() == NAMES
     assert pipeline_file.dump(loaded) == stored

@@ -47,14 +47,14 @@ def test_another_pipeline_gives_other_bytes(fitted: Pipeline) -> None:
 
 def test_a_round_trip_transforms_equally_and_dumps_equally(fitted: Pipeline) -> None:
     data = pipeline_file.dump(fitted)
-    loaded = pipeline_file.load(data, [])
+    loaded = pipeline_file.load("v", data, [])
     np.testing.assert_array_equal(loaded.transform(RAW), fitted.transform(RAW))
     assert pipeline_file.dump(loaded) == data
 
 
 def test_the_published_pipeline_survives_a_round_trip(bundle_directory: Path, definition: ModelDefinition) -> None:
     data = (bundle_directory / PIPELINE).read_bytes()
-    assert pipeline_file.dump(pipeline_file.load(data, definition.trusted_types)) == data
+    assert pipeline_file.dump(pipeline_file.load("v", data, definition.trusted_types)) == data
 
 
 def test_the_bytes_hold_no_memory_address_and_no_time(fitted: Pipeline) -> None:

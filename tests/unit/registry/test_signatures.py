@@ -18,7 +18,7 @@ from tests.unit.registry.test_store import MODEL, Publish, publish, scratch
 
 __all__ = ["publish", "scratch"]  # fixtures
 
-KEY, OTHER = b"a key of these tests, 32 or more.", b"another key, also 32 characters.."
+KEY, OTHER = b"a-key-of-these-tests-32-or-more.", b"another-key-also-32-characters.."
 
 
 @pytest.fixture
@@ -180,3 +180,10 @@ def test_the_key_is_read_from_the_environment_or_a_file(monkeypatch: pytest.Monk
     with pytest.raises(BadKey, match="at least 32") as caught:
         signing_key()
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{'k' * 40},", f"{'k' * 40} {'k' * 40}", "ü" * 40])
+def test_a_key_that_the_service_could_not_be_given_signs_nothing(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(SIGNING_KEY, key)
+    with pytest.raises(BadKey, match="visible ASCII"):
+        signing_key()

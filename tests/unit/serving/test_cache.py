@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessors.encoding import RowEncoder, canonical
+from preprocessors.encoding import RowEncoder
 from schemas.house_prices import HouseFeatures
 from schemas.predictions import PredictionWarning
 from serving import cache
@@ -46,7 +46,7 @@ class Clock:
 def test_equal_rows_have_equal_keys_however_they_are_encoded(row: dict[str, Any]) -> None:
     encoder, keys = RowEncoder(HouseFeatures), RowKeys("m", "v", "s")
     rows = [HouseFeatures.from_row(row), HouseFeatures.from_row({**row, "bedrooms": 4})]
-    one_by_one = [keys.of(canonical(encoder.values(each))) for each in rows]
+    one_by_one = [keys.of(encoder.matrix([each]).tobytes()) for each in rows]
     assert keys.of_matrix(encoder.matrix(rows)) == one_by_one
     assert one_by_one[0] != one_by_one[1]
     assert {len(key) for key in one_by_one} == {cache.KEY_BYTES}
@@ -54,12 +54,12 @@ def test_equal_rows_have_equal_keys_however_they_are_encoded(row: dict[str, Any]
 
 def test_missing_values_have_one_key_and_so_do_both_zeros() -> None:
     keys = RowKeys("m", "v", "s")
-    assert keys.of(canonical([math.nan, 1.0])) == keys.of_matrix(np.array([[np.nan, 1.0]]))[0]
+    assert keys.of(np.array([math.nan, 1.0]).tobytes()) == keys.of_matrix(np.array([[np.nan, 1.0]]))[0]
 
 
 def test_models_versions_and_schemas_never_share_a_key() -> None:
     triples = [("m", "v", "s"), ("m2", "v", "s"), ("m", "v2", "s"), ("m", "v", "s2"), ("mv", "", "s"), ("m", "vs", "")]
-    row = canonical([1.0, 2.0])
+    row = np.array([1.0, 2.0]).tobytes()
     assert len({RowKeys(*triple).of(row) for triple in triples}) == len(triples)
 
 
@@ -154,13 +154,12 @@ def test_memory_forgets_what_was_used_longest_ago() -> None:
     memory.put(d, PLAIN)
     assert memory.get(b) is None
     assert [memory.get(key) for key in (a, c, d)] == [PLAIN] * 3
-    assert memory.evicted == 1
 
 
 def test_what_is_larger_than_the_whole_memory_is_not_kept() -> None:
     memory = MemoryCache(100, 60)
     memory.put(KEY, PLAIN)
-    assert (len(memory), memory.used_bytes, memory.evicted) == (0, 0, 0)
+    assert (len(memory), memory.used_bytes) == (0, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 400), st.booleans()), max_size=120))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLE, ROOT
+from tests.conftest import EXAMPLE
 from tests.inprocess import said_apart
+from tests.served import ROOT
 
 AUDITED_IMPORT = """
 import json, sys

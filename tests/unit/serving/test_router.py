@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from registry.plan import Plan, new_plan
 from schemas.errors import NotReady, UnknownVersion
-from serving.router import Choice, Routes, routes, shadows
+from serving.router import Choice, Routes, routes
 from tests.served import ROOT
 
 LIVE = {"a", "b", "c", "d"}
@@ -119,29 +119,13 @@ def test_a_canary_that_is_not_live_leaves_its_share_to_the_stable_version() -> N
     assert {made.choose(None, key, b"") for key in KEYS[:100]} == {Choice("a", "stable")}
 
 
-def test_a_stable_version_that_is_not_live_leaves_its_place_to_the_one_before() -> None:
-    made = routes(trial(0.0), {"before", "b"}, until_now="before")
-    assert made.choose(None, "key", ROW) == Choice("before", "stable")
-    assert routes(trial(0.0), {"before", "a"}, until_now="before").stable.version == "a"
-
-
-@pytest.mark.parametrize("before", ["b", "c"])
-def test_the_one_before_plays_only_one_part(before: str) -> None:
-    made = routes(trial(1.0), LIVE - {"a"}, until_now=before)
-    assert made.choose(before, None, ROW) == Choice(before, "stable")
-    assert before not in made.shadows
-    assert made.canary is None or made.canary.version != before
-
-
-def test_nothing_is_ready_until_a_stable_version_is_live() -> None:
-    for before in (None, "gone"):
-        with pytest.raises(NotReady, match="version a is not live"):
-            routes(trial(0.5), {"b"}, until_now=before)
+def test_nothing_is_ready_until_the_stable_version_is_live() -> None:
+    with pytest.raises(NotReady, match="version a is not live"):
+        routes(trial(0.5), {"b"})
 
 
 def test_shadows_are_those_that_are_live_in_the_order_of_the_plan() -> None:
     plan = trial(0.5).with_shadows("d", "c", "e")
-    assert shadows(plan, LIVE) == ("d", "c")
     assert routes(plan, LIVE).shadows == ("d", "c")
 
 

@@ -9,8 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from registry.bundle import Vector
-from schemas.features import Features
+from schemas.features import Features, Vector
 from training.dataset import Dataset, Record, validate
 
 

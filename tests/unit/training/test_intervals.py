@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from preprocessors.encoding import Matrix
-from registry.bundle import Vector, error_scale
+from registry.bundle import error_scale
 from registry.manifest import IntervalPart, ScalePart
+from schemas.features import Vector
 from training.intervals import conformal, fit_scale
 
 FLAT = ScalePart(intercept=0.0, weights=[0.0, 0.0], linear=0.0, square=0.0, low=-20.0, high=20.0)

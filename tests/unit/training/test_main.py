@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from monitoring.contract import Contract
 from preprocessors.encoding import Matrix
 from registry import store
-from registry.bundle import REFERENCE, ModelDefinition
+from registry.bundle import GOLDEN, REFERENCE, ModelDefinition
 from registry.manifest import CodePart, Target
 from tests.unit.training.synthetic import Car, every_day, record
 from training import fetch, package, run
@@ -126,6 +126,31 @@ def test_training_the_same_again_gives_the_same_version(
     assert train() == 0  # now compared with the published one, which is itself
     assert store.versions(MODEL) == versions
     assert "gate: mape beside published" in capsys.readouterr().out
+
+
+def test_a_published_version_that_cannot_be_compared_is_no_silent_pass(
+    train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train() == 0
+    (version,) = store.versions(MODEL)
+    assert "Not compared" not in capsys.readouterr().out, "there was none"
+    golden = Path(bentoml.models.get(f"{MODEL}:{version}").path_of(GOLDEN))
+    golden.write_bytes(golden.read_bytes() + b" ")
+    assert train("--no-publish") == 0
+    printed = capsys.readouterr().out
+    assert f"Not compared with what is published: version {version}: {GOLDEN} differ from the manifest" in printed
+    assert "gate: mape beside published" not in printed
+
+
+def test_a_published_version_that_has_seen_the_test_quarter_is_not_compared(
+    train: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train() == 0
+    assert train("--no-publish", "--until", "2013-10-01") == 0
+    printed = capsys.readouterr().out
+    assert (
+        f"Not compared with what is published: {store.versions(MODEL)[0]} has learnt from the test quarter" in printed
+    )
 
 
 def test_the_contract_and_the_rows_behind_it_travel_with_the_version(train: Callable[..., int]) -> None:
