@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from monitoring.dispersion import normal_scores
 from monitoring.evidence import Evidence, Reference
 from monitoring.profile import ColumnProfile
 
@@ -38,18 +39,35 @@ class ColumnEvidence:
         self._absent = [column.absent for column in columns]
         self._whole, self._absence = Evidence(whole), Evidence(absence)
         self._sums = _sums(columns)
+        nothing = [np.full(column.absent + 1, np.nan) for column in columns]
+        self.scores = [*(normal_scores(column) for column in columns), *nothing]
+        self._sizes = np.array([len(part) for part in self.scores])
 
-    def of(self, counts: Counts) -> Vector:
-        """Natural logarithm of the e-values, shape (columns, runs), of flat counts of shape (runs, bins)."""
-        whole, absence = self._whole.of(counts), self._absence.of(counts @ self._sums)
+    def of(self, counts: Counts, factors: Vector) -> Vector:
+        """Natural logarithm of the e-values, shape (columns, runs).
+
+        Args:
+            counts: flat, shape (runs, bins).
+            factors: how many rows of each part count as one (dispersion.py), shape (2 * columns,).
+        """
+        few = self.parts(counts) / np.repeat(factors, self._sizes)
+        whole, absence = self._whole.of(few[:, : counts.shape[1]]), self._absence.of(few[:, counts.shape[1] :])
         mean: Vector = np.logaddexp(whole + np.log(1 - _ABSENCE_WEIGHT), absence + np.log(_ABSENCE_WEIGHT))
         return mean
 
-    def clearest_part(self, column: int, counts: Counts) -> int:
-        """Which of the two parts of a column speaks more clearly, by its counts of shape (k,)."""
+    def clearest_part(self, column: int, counts: Counts, factors: Vector) -> int:
+        """Which of the two parts of a column speaks more clearly, by its counts of shape (k,) and all factors."""
         parts = (column, self._size + column)
-        alone = [Evidence([self.references[part]]).of(self.of_part(part, counts)[None])[0, 0] for part in parts]
+        alone = [self.alone(part, self.of_part(part, counts) / factors[part]) for part in parts]
         return parts[int(alone[1] > alone[0])]
+
+    def alone(self, part: int, counts: Counts | Vector) -> float:
+        """Natural logarithm of the e-value of one part, by its counts of shape (k,)."""
+        return float(Evidence([self.references[part]]).of(counts[None])[0, 0])
+
+    def parts(self, counts: Counts) -> Counts:
+        """Counts of all parts, flat, part after part, from flat counts of shape (..., bins)."""
+        return np.concatenate([counts, counts @ self._sums], axis=-1)
 
     def of_part(self, part: int, counts: Counts) -> Counts:
         """The counts of a part, from those of its column, shape (k,)."""

@@ -8,6 +8,8 @@ threshold, however often somebody looks and however rows are grouped.
 
 Source: Shin, Ramdas, Rinaldo, E-detectors (arXiv 2203.03532), section 3.
 
+Rows that come in runs of one kind are counted as fewer (dispersion.py), for it is independent rows that this holds of.
+
 The monitor sees only by how much summed counts grew between looks, so it does not matter which worker counted what.
 """
 
@@ -23,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from monitoring.alarms import Alarm, MovedFeature
 from monitoring.column_evidence import ColumnEvidence
 from monitoring.contract import Contract
+from monitoring.dispersion import Dispersion, DispersionState
 from monitoring.drift_texts import cleared_text, moved_bins, ringing_text
 from monitoring.evidence import NOTHING, log_sum
 from monitoring.layout import Layout
@@ -58,6 +61,7 @@ class _State(BaseModel):
     forgotten: list[int]
     moved: list[MovedColumnState]
     alarm: Alarm | None
+    dispersion: DispersionState | None = None  # state from before it was measured has none
 
 
 class DriftMonitor:
@@ -80,6 +84,7 @@ class DriftMonitor:
         self._looked_at: float | None = None
         self._waiting: Counts = np.zeros(self._layout.bins, np.int64)
         self._restarts = Restarts(self._layout.bins)
+        self._dispersion = Dispersion(self._evidence.scores)
         self._forgotten: Counts = np.zeros(len(self._columns), np.int64)  # moments up to this look count no more
         self._moved: dict[int, MovedColumn] = {}
         self._alarm: Alarm | None = None
@@ -91,7 +96,7 @@ class DriftMonitor:
         Args:
             increments: new rows by bin: an integer array for each column of the profile, or all of them in one flat
                 array, column after column.
-            now: Unix time in seconds. A clock that jumps back, or says nothing sensible, stands still.
+            now: Unix time in seconds. A clock that says nothing sensible stands still; one that jumps back was ahead.
 
         Returns:
             The alarm, if it has begun to ring or has cleared.
@@ -111,6 +116,7 @@ class DriftMonitor:
         self._looks += 1
         self._looked_at = now
         self._restarts.add(grown, self._looks, started)
+        self._dispersion.add(self._evidence.parts(grown))
         return self._judge(grown, now)
 
     @property
@@ -161,6 +167,7 @@ class DriftMonitor:
             forgotten=self._forgotten.tolist(),
             moved=[moved.save() for moved in self._moved.values()],
             alarm=self._alarm,
+            dispersion=self._dispersion.save(),
         ).model_dump_json()
 
     def restore(self, saved: str | bytes) -> None:
@@ -176,15 +183,17 @@ class DriftMonitor:
                 f"saved drift state cannot be read ({error.error_count()} errors); begin anew"
             ) from error
         self._refuse_foreign(state)
-        restarts = Restarts(self._layout.bins)
+        restarts, dispersion = Restarts(self._layout.bins), Dispersion(self._evidence.scores)
         try:
             restarts.restore(state.restarts)
+            if state.dispersion is not None:
+                dispersion.restore(state.dispersion)
             moved = {one.column: MovedColumn.restore(one, self._evidence) for one in state.moved}
         except ValueError as error:
             raise StateRefused(f"saved drift state is damaged: {error}; begin anew") from error
         self._at, self._looks, self._looked_at = state.at, state.looks, state.looked_at
         self._waiting, self._forgotten = np.array(state.waiting, np.int64), np.array(state.forgotten, np.int64)
-        self._restarts, self._moved, self._alarm = restarts, moved, state.alarm
+        self._restarts, self._dispersion, self._moved, self._alarm = restarts, dispersion, moved, state.alarm
         self._by_column = self._sums(self._logs()) if len(restarts.looks) else np.full(len(self._columns), NOTHING)
 
     @property
@@ -194,7 +203,7 @@ class DriftMonitor:
 
     def _logs(self) -> Vector:
         """Natural logarithm of the e-values, shape (columns, restarts); nothing for moments that count no more."""
-        logs = self._evidence.of(self._restarts.counts)
+        logs = self._evidence.of(self._restarts.counts, self._dispersion.factors)
         return np.where(self._restarts.looks > self._forgotten[:, None], logs, NOTHING)
 
     @staticmethod
@@ -212,24 +221,20 @@ class DriftMonitor:
         self._tell()
         if self._moved or self._statistic > self._line / 2:
             return None
-        text = cleared_text(self._alarm.text, now)
-        cleared = self._alarm.model_copy(update={"state": "cleared", "cleared_at": now, "text": text})
+        now, over = max(now, self._alarm.rang_at), self._alarm
         self._alarm = None
-        return cleared
+        return over.model_copy(update={"state": "cleared", "cleared_at": now, "text": cleared_text(over.text, now)})
 
     def _ring(self, logs: Vector, now: float) -> Alarm:
         clearest = int(self._by_column.argmax())
         began = int(logs[clearest].argmax())  # the first of equals: the oldest
-        rows = self._layout.rows(self._restarts.counts[began])
         self._alarm = Alarm(
             version=self._version,
             monitor="drift",
             state="ringing",
             rang_at=now,
-            cleared_at=None,
             since=float(self._restarts.started[began]),
-            rows=rows,
-            features=[],
+            rows=self._layout.rows(self._restarts.counts[began]),
             text="",
         )
         self._name(logs)
@@ -239,7 +244,8 @@ class DriftMonitor:
         """Name every column whose evidence reaches the line by itself, and forget what led to it."""
         for i in np.flatnonzero(self._by_column >= self._line).tolist():
             counts = self._layout.of_column(self._restarts.counts[int(logs[i].argmax())], i)
-            self._moved[i] = MovedColumn(i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence)
+            part = self._evidence.clearest_part(i, counts, self._dispersion.factors)
+            self._moved[i] = MovedColumn(i, counts, float(self._by_column[i]), _HELD * self._line, self._evidence, part)
             self._forget(i)
 
     def _forget(self, column: int) -> None:
@@ -250,8 +256,9 @@ class DriftMonitor:
         """Ask the new rows whether each moved column is still where it was when it was named."""
         assert self._alarm is not None
         self._alarm = self._alarm.model_copy(update={"rows": self._alarm.rows + self._layout.rows(grown)})
+        factors = self._dispersion.factors
         for i, moved in self._moved.items():
-            if moved.add(self._layout.of_column(grown, i)):
+            if moved.add(self._layout.of_column(grown, i), factors):
                 self._forget(i)
 
     def _tell(self) -> Alarm:
@@ -273,8 +280,11 @@ class DriftMonitor:
     def _clock(self, now: float) -> float:
         if not (math.isfinite(now) and 0 <= now <= LATEST):
             now = self._at or 0.0
-        self._at = now if self._at is None else max(now, self._at)
-        return self._at
+        if self._at is not None and now < self._at:
+            self._restarts.not_after(now)
+            self._looked_at = now
+        self._at = now
+        return now
 
     def _refuse_foreign(self, state: _State) -> None:
         if state.version != self._version:

@@ -119,7 +119,7 @@ class Evidence:
         self._log_shares = np.log(np.where(self._real, self._shares, 1.0))
         self._centres = [np.where(self._real, strength * self._shares, 1.0) for strength in _CONCENTRATIONS]
 
-    def by_column(self, counts: Counts) -> Vector:
+    def by_column(self, counts: Counts | Vector) -> Vector:
         """Flat counts (runs, bins), column after column, as (columns, runs, width); places without a bin are 0."""
         spread: Vector = np.where(self._real[:, None, :], counts[:, self._place].transpose(1, 0, 2), 0).astype(float)
         return spread
@@ -147,7 +147,7 @@ class Evidence:
         mean: Vector = np.concatenate(means, axis=1) @ weights
         return mean
 
-    def of(self, counts: Counts) -> Vector:
+    def of(self, counts: Counts | Vector) -> Vector:
         """Natural logarithm of the e-values.
 
         Args:

@@ -4,6 +4,9 @@ New rows are asked by a sequential ratio of likelihoods: shares as the drifted r
 that may be ignored. Evidence is held at its start, so that what lasted for a month does not need a month to be
 forgotten; when it has fallen to 1, as much speaks against the drift as had to speak for it. So the alarm does not
 flutter, and clears about as fast as it rang.
+
+If it turns out meanwhile that rows come in runs of one kind (dispersion.py), those that it was named by are counted
+anew: where so few do not speak for a drift, there was none to see.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from monitoring.column_evidence import ColumnEvidence
 from monitoring.evidence import nearest_shares
 
 Counts = npt.NDArray[np.int64]
+Vector = npt.NDArray[np.float64]
 
 _NEAREST = 0.8
 """What may be ignored counts here up to this part of the drift, so that the two sides always differ."""
@@ -43,14 +47,17 @@ class MovedColumn:
         counts: rows since its change began, by bin, shape (k,).
         evidence: natural logarithm, when it was named.
         most: where what is left of it is held.
-        model: computes the shares of drifted rows, and knows which part of the column moved.
+        model: computes the shares of drifted rows, and knows the parts of columns.
+        part: which of them moved.
     """
 
-    def __init__(self, column: int, counts: Counts, evidence: float, most: float, model: ColumnEvidence) -> None:
+    def __init__(
+        self, column: int, counts: Counts, evidence: float, most: float, model: ColumnEvidence, part: int
+    ) -> None:
         self.column, self.counts, self.evidence = column, counts.copy(), evidence
         self.held = self._most = most
         self._quiet: Counts = np.zeros_like(self.counts)  # rows since it was last held
-        self._model, self._part = model, model.clearest_part(column, counts)
+        self._model, self._part = model, part
         self._fit()
 
     def _fit(self) -> None:
@@ -60,9 +67,21 @@ class MovedColumn:
         ignored = np.array(min(reference.ignored, _NEAREST * distance))
         self._ratios = np.log(drifted / nearest_shares(reference.shares, drifted, ignored))
 
-    def add(self, grown: Counts) -> bool:
-        """Ask new rows by bin, shape (k,). Returns whether the drift goes on in full strength."""
-        self.held = min(max(self.held + float(self._model.of_part(self._part, grown) @ self._ratios), 0.0), self._most)
+    def add(self, grown: Counts, factors: Vector) -> bool:
+        """Ask new rows.
+
+        Args:
+            grown: by bin, shape (k,).
+            factors: how many of them count as one, of each part.
+
+        Returns:
+            Whether the drift goes on in full strength.
+        """
+        factor = float(factors[self._part])
+        speaks = float(self._model.of_part(self._part, grown) @ self._ratios) / factor
+        self.held = min(max(self.held + speaks, 0.0), self._most)
+        if factor > 1 and self._model.alone(self._part, self._model.of_part(self._part, self.counts) / factor) <= 0:
+            self.held = 0.0
         self._quiet = self._quiet + grown
         if self.held < self._most:
             return False
@@ -96,8 +115,6 @@ class MovedColumn:
         for counts in (state.counts, state.quiet):
             if len(counts) != bins or min(counts) < 0:
                 raise ValueError("a moved column does not fit its bins")
-        moved = cls(state.column, np.array(state.counts, np.int64), state.evidence, state.most, model)
-        moved._part = state.part
-        moved._fit()
+        moved = cls(state.column, np.array(state.counts, np.int64), state.evidence, state.most, model, state.part)
         moved.held, moved._quiet = state.held, np.array(state.quiet, np.int64)
         return moved

@@ -5,20 +5,27 @@ Movement is total variation: the share of rows that would have to change bins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
+from scipy.special import chdtri
 
 Vector = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-BLOCKS = (4, 16, 64)
-"""The reference is cut into so many parts by time: slow changes show in few, cycles in many."""
+FEWEST_BLOCKS, FINER = 4, 4
+"""The reference is cut by time into 4 parts, 16, 64 and so on: slow changes show in few, cycles in many."""
 
 SMALLEST_BLOCK = 500
-"""A part with fewer rows moves too much by chance to tell anything."""
+"""A part with fewer rows moves too much by chance to tell anything. The finest cut is into parts of this size, however
+many rows there are: in coarser ones a cycle that is short beside the reference, as a day in a year, cancels out."""
 
 _SURE = 4.0
 """Movement of a part within so many standard deviations of chance is no movement."""
+
+_WRONG = 0.002
+"""Nor is what the farthest of all parts reaches by chance this often: of the more parts, the farther one may be."""
 
 
 def reference_shares(counts: Counts) -> Vector:
@@ -57,16 +64,65 @@ def movement_over_time(bins: npt.NDArray[np.intp], size: int) -> float:
         size: number of bins.
     """
     farthest = 0.0
-    for blocks in BLOCKS:
+    for blocks in block_numbers(len(bins)):
         rows = len(bins) // blocks
-        if rows < SMALLEST_BLOCK:
-            break
         block = np.minimum(np.arange(len(bins)) // rows, blocks - 1)
         counts = np.bincount(block * size + bins, minlength=blocks * size).reshape(blocks, size)
         whole = counts.sum(axis=0)
         parts = counts / counts.sum(axis=1, keepdims=True)
         moved = 0.5 * np.abs(parts - whole / len(bins)).sum(axis=1).max()
         mean, deviation = sampling_movement(reference_shares(whole), 1 / (1 / rows - 1 / len(bins)))
-        if moved > mean + _SURE * deviation:
+        if moved > max(mean + _SURE * deviation, _seldom(mean, deviation, _WRONG / blocks)):
             farthest = max(farthest, float(moved) - mean)
     return farthest
+
+
+def _seldom(mean: float, deviation: float, probability: float) -> float:
+    """Movement that chance exceeds with a small probability.
+
+    Movement is a sum of sizes, about the length of a normal vector of as many directions as give its mean and standard
+    deviation: the chi distribution, whose far end is longer than that of the normal one.
+    """
+    directions = ((mean / max(deviation, 1e-300)) ** 2 + 1) / 2
+    return float(mean * np.sqrt(chdtri(directions, probability) / (directions - 0.5)))
+
+
+def block_numbers(rows: int) -> Iterator[int]:
+    """Into how many parts a reference of so many rows is cut, the fewest first."""
+    blocks, most = FEWEST_BLOCKS, rows // SMALLEST_BLOCK
+    while blocks < most:
+        yield blocks
+        blocks *= FINER
+    if most >= FEWEST_BLOCKS:
+        yield most
+
+
+def movement_by_choice(codes: npt.NDArray[np.int64], levels: int, listed: int) -> float:
+    """How much of the share of the listed levels is owed to their being chosen: the most frequent of many are so by
+    luck as well, and rarer where they were not chosen.
+
+    They are chosen in every second row and looked for in the others, and the other way round. Of all rows, luck makes
+    less: it falls with the root of their number. Two deviations are added, as for what rows leave unsure.
+
+    Args:
+        codes: level of each row, shape (n,), from 0.
+        levels: how many there are.
+        listed: how many of them, the most frequent, have a bin of their own.
+
+    Returns:
+        A share of the rows, at least 0.
+    """
+    if levels <= listed or len(codes) < 2:
+        return 0.0
+    one, other = (np.bincount(half, minlength=levels) for half in (codes[::2], codes[1::2]))
+    lost = (_lost(one, other, listed) + _lost(other, one, listed)) / 2
+    top = np.sort(one + other)[-listed:]
+    shares = reference_shares(np.append(top, len(codes) - top.sum()))
+    deviation = sampling_movement(shares, len(codes))[1]
+    return float(min(1.0, lost / np.sqrt(2) + 2 * deviation)) if lost > 0 else 0.0
+
+
+def _lost(chosen: Counts, others: Counts, listed: int) -> float:
+    """By how much the most frequent levels of the chosen rows are rarer in the others; a share."""
+    top = np.argsort(-chosen, kind="stable")[:listed]
+    return float(chosen[top].sum() / chosen.sum() - others[top].sum() / others.sum())

@@ -146,18 +146,21 @@ class OutcomeMonitor:
         Args:
             totals: counts of the version over all workers, shape (SLOTS,). Where they have shrunk, counting was begun
                 anew, and they only become what the next look is compared with.
-            now: Unix time in seconds; a clock that jumps back stands still.
+            now: Unix time in seconds; a clock that jumps back was ahead, so nothing that was met is later than now.
 
         Returns:
             Alarms that have begun to ring or have cleared.
         """
-        now = self._at = max(now, self._at)
+        if now < self._at:
+            self._was_ahead(now)
+        self._at = now
         totals = np.array(totals, np.int64)
         grown = totals - self._totals
         if (grown < 0).any():
-            self._begin_anew(totals)
-            return []
-        if not grown[outcomes.OUTCOMES]:
+            self._totals, self._snapshots = totals, []
+            for monitor in self._monitors.values():
+                monitor.base = totals
+        if (grown < 0).any() or not grown[outcomes.OUTCOMES]:
             return []
         self._totals = totals
         self._snapshots = _thinned(
@@ -166,10 +169,10 @@ class OutcomeMonitor:
         changes = [self._judge(name, monitor, grown, now) for name, monitor in self._monitors.items()]
         return [change for change in changes if change is not None]
 
-    def _begin_anew(self, totals: Counts) -> None:
-        self._totals, self._snapshots = totals, []
+    def _was_ahead(self, now: float) -> None:
+        self._snapshots = [one.model_copy(update={"at": min(one.at, now)}) for one in self._snapshots]
         for monitor in self._monitors.values():
-            monitor.base = totals
+            monitor.fresh_from = min(monitor.fresh_from, now)
 
     def _judge(self, name: MonitorName, monitor: _Monitor, grown: Counts, now: float) -> Alarm | None:
         monitor.add(grown, self._line)
@@ -178,9 +181,10 @@ class OutcomeMonitor:
         if monitor.evidence > self._line + math.log(_CLEARED):
             self._tell(name, monitor, monitor.alarm)
             return None
+        now = max(now, monitor.alarm.rang_at)
         text = cleared_text(monitor.alarm.text, now)
         cleared = monitor.alarm.model_copy(update={"state": "cleared", "cleared_at": now, "text": text})
-        monitor.clear(now)
+        monitor.clear(self._at)
         return cleared
 
     def _ring(self, name: MonitorName, monitor: _Monitor, now: float) -> Alarm:
@@ -192,10 +196,8 @@ class OutcomeMonitor:
             monitor=name,
             state="ringing",
             rang_at=now,
-            cleared_at=None,
             since=began.at,
             rows=0,
-            features=[],
             text="",
         )
         return self._tell(name, monitor, alarm)

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from monitoring.outcome_contract import Terms
 from monitoring.outcomes import LARGE, OUTCOMES, WITH_INTERVAL, Counts, OutcomeFigures
 
-_REMEDY = "Roll back if it began with a rollout; else train on newer data."
+_REMEDY = (
+    "Roll back if it began with a rollout. See whether the outcomes are right: their unit, typing errors, which "
+    "predictions they are sent for. If they are, train on newer data."
+)
 
 
 def bias_text(terms: Terms, counts: Counts, since: float) -> str:

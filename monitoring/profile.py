@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring.movement import movement_over_time
+from monitoring.movement import movement_by_choice, movement_over_time
 
 QUANTILE_BINS = 10
 TOP_LEVELS = 20
@@ -31,8 +31,9 @@ class ColumnProfile(BaseModel):
 
     Numbers: bin i holds edges[i-1] <= x < edges[i]; the last bin holds missing values.
     Categories: one bin for each code in `codes`, then other, never seen, missing.
-    `movement` is the share of rows by which parts of the reference, cut by time, moved from the whole;
-    `absent_movement` the same where only missing and never seen are told from the rest.
+    `movement` is the share of rows by which parts of the reference, cut by time, moved from the whole, or by which
+    listed levels are rarer where they were not chosen, if that is more; `absent_movement` is movement over time where
+    only missing and never seen are told from the rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,7 +114,14 @@ def profile_category(name: str, values: Values, levels: Sequence[str]) -> Column
         labels=labels,
         counts=[0] * len(labels),
     )
-    return _filled(empty, values)
+    filled = _filled(empty, values)
+    chosen = movement_by_choice(values[values >= 0].astype(np.int64), len(levels), TOP_LEVELS)
+    return filled.model_copy(update={"movement": max(filled.movement, chosen * _known_share(values))})
+
+
+def _known_share(values: Values) -> float:
+    """Share of the rows that hold a level."""
+    return float((values >= 0).mean()) if len(values) else 0.0
 
 
 def _filled(column: ColumnProfile, values: Values) -> ColumnProfile:

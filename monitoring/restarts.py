@@ -52,6 +52,10 @@ class Restarts:
         self.counts = np.concatenate([self.counts, np.zeros((1, len(grown)), np.int64)]) + grown
         self._thin(look)
 
+    def not_after(self, now: float) -> None:
+        """Let none have begun later than now, Unix time: the clock was ahead."""
+        self.started = np.minimum(self.started, now)
+
     def _thin(self, look: int) -> None:
         age = look - self.looks + 1
         octave = (2 * np.log2(age)).astype(np.int64)

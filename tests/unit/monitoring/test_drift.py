@@ -276,9 +276,14 @@ def unfit_column(state: dict[str, object]) -> None:
     state["moved"] = [{"column": 0, "part": 0, "counts": [1], "quiet": [1], "evidence": 1.0, "most": 1.0, "held": 1.0}]
 
 
+def odd_dispersion(state: dict[str, object]) -> None:
+    """A state whose dispersion is of other columns."""
+    state["dispersion"] = {"before": [], "last": [], "varied": [], "freedom": []}
+
+
 @pytest.mark.parametrize(
     "damage",
-    [without_a_column, shrunken_waiting, odd_restarts, negative_restarts, foreign_column, unfit_column],
+    [odd_dispersion, without_a_column, shrunken_waiting, odd_restarts, negative_restarts, foreign_column, unfit_column],
 )
 def test_damaged_state_is_refused_and_changes_nothing(damage: Callable[[dict[str, object]], None]) -> None:
     watched = monitor()
@@ -324,15 +329,35 @@ def test_increments_of_another_shape_or_type_are_refused(increments: Counts) -> 
         monitor().look(increments, 0.0)
 
 
-def test_a_clock_that_jumps_back_or_says_nonsense_stands_still() -> None:
+def test_a_clock_that_says_nonsense_stands_still() -> None:
     watched = monitor()
     for now, grown in zip(
-        (5000.0, 10.0, float("nan"), float("inf"), -5.0, LATEST * 10, 1e300, 4999.0), stream(800, 1), strict=True
+        (5000.0, float("nan"), float("inf"), -5.0, LATEST * 10, 1e300), stream(600, 1, shift=0.6), strict=True
     ):
         watched.look(grown, now)
-    (alarm,) = play(watched, stream(2000, 2, shift=0.6))
-    assert (alarm.since, alarm.rang_at) == (5000, 5000)
+    assert watched.ringing is not None
+    assert (watched.ringing.since, watched.ringing.rang_at) == (5000, 5000)
     assert finite(watched)
+
+
+def test_a_clock_that_was_ahead_spoils_no_date_of_what_comes_later() -> None:
+    watched, ahead = monitor(), 1e9
+    play(watched, stream(3000, 1))
+    watched.look(stream(100, 2)[0], ahead)
+    (alarm,) = play(watched, stream(2000, 3, shift=0.6), start=3100.0)
+    assert 3000 <= alarm.since <= alarm.rang_at <= 5100
+    (cleared,) = play(watched, stream(3000, 4), start=5100.0)
+    assert cleared.cleared_at is not None
+    assert 5100 < cleared.cleared_at < 8200
+    (again,) = play(watched, stream(2000, 5, shift=0.6), start=8100.0)
+    assert again.rang_at > alarm.rang_at
+
+
+def test_an_alarm_of_a_clock_that_was_ahead_clears_no_earlier_than_it_rang() -> None:
+    watched, ahead = monitor(), 1e9
+    play(watched, stream(2000, 1, shift=0.6), start=ahead)
+    (cleared,) = play(watched, stream(3000, 2), start=5000.0)
+    assert cleared.cleared_at == cleared.rang_at > ahead
 
 
 def test_one_giant_value_moves_nothing() -> None:
@@ -379,6 +404,15 @@ def test_a_hundred_levels_ring_nothing() -> None:
     assert finite(watched)
 
 
+def test_many_equally_rare_levels_ring_nothing() -> None:
+    rng, levels = np.random.default_rng(0), [str(number) for number in range(1800)]
+    trained, live = (rng.integers(0, 1800, rows).astype(float) for rows in (3600, 200_000))
+    profile = Profile(rows=3600, columns=[profile_category("user", trained, levels)])
+    watched = monitor(profile)
+    step = 1000
+    assert play(watched, [profile.columns[0].count(live[at : at + step]) for at in range(0, len(live), step)]) == []
+
+
 @pytest.mark.parametrize("rows", [0, 1, 5, 29])
 def test_a_tiny_reference_claims_nothing(rows: int) -> None:
     profile = profile_of(*columns(rows, seed=0)) if rows else empty_profile()
@@ -417,3 +451,57 @@ def test_the_lines_of_all_and_of_one_feature_are_told() -> None:
     assert watched.line == pytest.approx(np.log10(3000))
     assert watched.feature_line == pytest.approx(np.log10(9000))
     assert list(watched.feature_evidence) == ["first", "second", "category"]
+
+
+def in_runs(rows: int, seed: int, run: int, **drift: float) -> list[Counts]:
+    """The same as `stream` where each row comes `run` times."""
+    numbers, category = columns(rows // run, seed, **drift)
+    repeated = {name: values.repeat(run) for name, values in numbers.items()}
+    return list(counted(PROFILE, repeated, category.repeat(run)))
+
+
+@pytest.mark.parametrize("run", [5, 20])
+def test_rows_that_come_in_runs_ring_nothing_once_it_is_known_that_they_do(run: int) -> None:
+    watched = monitor()
+    changes = play(watched, in_runs(5000, 1, run))
+    assert all(alarm.rang_at <= 1000 for alarm in changes)  # the very first looks cannot tell runs from drift
+    assert watched.ringing is None
+    assert play(watched, in_runs(60_000, 2, run), start=5000.0) == []
+    (alarm,) = play(watched, in_runs(10_000, 3, run, shift=1.0), start=65_000.0)
+    assert [moved.name for moved in alarm.features] == ["first"]
+
+
+def test_an_alarm_about_what_turns_out_to_be_usual_clears() -> None:
+    watched = monitor(contract=Contract(check_rows=20_000))
+    usual = np.append([0.0, 0.2, 0.2], np.random.default_rng(0).normal(0, 0.15, 27))
+    days = [sum(stream(20_000, day, shift=shift), NONE) for day, shift in enumerate(usual.tolist())]
+    assert play(watched, days[:15])[0].state == "ringing"
+    play(watched, days[15:], start=1500.0)
+    assert watched.ringing is None
+    (alarm,) = play(watched, [sum(stream(20_000, 99, shift=1.5), NONE)] * 4, start=3000.0)
+    assert [moved.name for moved in alarm.features] == ["first"]
+
+
+def test_state_from_before_runs_were_measured_is_taken() -> None:
+    watched, older = monitor(), monitor()
+    play(watched, stream(2000, 1))
+    saved = json.loads(watched.to_json())
+    del saved["dispersion"]
+    older.restore(json.dumps(saved))
+    assert older.feature_evidence == watched.feature_evidence
+
+
+def test_missing_values_are_found_as_soon_where_the_present_ones_come_in_runs() -> None:
+    rng, watched = np.random.default_rng(0), monitor()
+
+    def looks(rows: int, seed: int, missing: float) -> list[Counts]:
+        numbers, category = columns(rows // 50, seed)
+        repeated = {name: values.repeat(50) for name, values in numbers.items()}
+        repeated["second"] = np.where(rng.random(rows) < missing, np.nan, repeated["second"])
+        return list(counted(PROFILE, repeated, category.repeat(50)))
+
+    play(watched, looks(20_000, 1, 0.0))
+    changes = play(watched, looks(3000, 2, 0.06), start=20_000.0)
+    assert [(alarm.state, alarm.rang_at <= 22_000, [moved.name for moved in alarm.features]) for alarm in changes] == [
+        ("ringing", True, ["second"])
+    ]

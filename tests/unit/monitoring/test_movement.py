@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitoring.movement import SMALLEST_BLOCK, movement_over_time, reference_shares, sampling_movement, unsure_share
+from monitoring.movement import (
+    SMALLEST_BLOCK,
+    block_numbers,
+    movement_by_choice,
+    movement_over_time,
+    reference_shares,
+    sampling_movement,
+    unsure_share,
+)
 
 
 def test_no_bin_of_a_reference_is_impossible() -> None:
@@ -29,7 +37,7 @@ def test_fewer_rows_leave_more_unsure_and_none_leaves_everything() -> None:
     assert unsure_share(np.zeros(10, np.int64)) == 1
 
 
-@pytest.mark.parametrize("rows", [0, 29, 1999, 20_000, 40_000])
+@pytest.mark.parametrize("rows", [0, 29, 1999, 20_000, 40_000, 700_000])
 def test_a_reference_that_stays_has_no_movement(rows: int) -> None:
     assert movement_over_time(np.random.default_rng(rows).integers(0, 10, rows), 10) == 0
 
@@ -48,5 +56,44 @@ def test_a_cycle_is_measured() -> None:
     assert movement_over_time(bins, 10) > 0.07
 
 
+@pytest.mark.parametrize("days", [20, 90, 365])
+def test_a_cycle_is_measured_however_often_it_came(days: int) -> None:
+    rng, rows = np.random.default_rng(0), days * 2 * SMALLEST_BLOCK
+    night = np.arange(rows) % (2 * SMALLEST_BLOCK) < SMALLEST_BLOCK
+    bins = np.where(night & (rng.random(rows) < 0.25), 0, rng.integers(0, 10, rows))
+    assert movement_over_time(bins, 10) > 0.07
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [(0, []), (1999, []), (2000, [4]), (20_000, [4, 16, 40]), (500_000, [4, 16, 64, 256, 1000])],
+)
+def test_the_finest_parts_are_always_as_small_as_may_be(rows: int, numbers: list[int]) -> None:
+    assert list(block_numbers(rows)) == numbers
+
+
 def test_a_column_that_only_grows_moves_almost_wholly() -> None:
     assert movement_over_time(np.arange(20_000) // 2000, 10) > 0.7
+
+
+@pytest.mark.parametrize(("levels", "rows"), [(1800, 3600), (300, 5000), (45, 4700)])
+def test_levels_that_are_frequent_by_luck_are_not_believed(levels: int, rows: int) -> None:
+    for seed in range(20):
+        codes = np.random.default_rng(seed).integers(0, levels, rows)
+        luck = np.sort(np.bincount(codes, minlength=levels))[-20:].sum() / rows - 20 / levels
+        assert 0.8 * luck < movement_by_choice(codes, levels, 20) < 2 * luck
+
+
+def test_levels_that_are_truly_frequent_owe_next_to_nothing_to_luck() -> None:
+    shares = np.append(np.full(20, 0.045), np.full(80, 0.1 / 80))
+    codes = np.random.default_rng(0).choice(100, 20_000, p=shares)
+    assert movement_by_choice(codes, 100, 20) < 0.01
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_hardly_any_rows_show_no_choice(rows: int) -> None:
+    assert 0 <= movement_by_choice(np.arange(rows), 30, 20) <= 2
+
+
+def test_few_levels_are_all_listed_and_nothing_is_chosen() -> None:
+    assert movement_by_choice(np.random.default_rng(0).integers(0, 20, 1000), 20, 20) == 0

@@ -213,12 +213,29 @@ def test_a_look_in_the_middle_of_a_write_loses_nothing() -> None:
     assert torn.save() == whole.save()
 
 
-def test_a_clock_that_jumps_back_stands_still() -> None:
-    watched = monitor()
+def test_a_clock_that_was_ahead_spoils_no_date_of_what_comes_later() -> None:
+    watched, years = monitor(), 3650 * DAY
     watch(watched, stream(200))
-    for alarm in watch(watched, stream(300, bias=-0.2), start=START - 1000 * DAY):
-        assert alarm.since >= START
-        assert alarm.rang_at >= alarm.since
+    watch(watched, stream(10, 1), start=START + years)
+    (alarm,) = watch(watched, stream(200, 2, bias=-0.2), start=START + 21 * DAY)[:1]
+    assert START + 20 * DAY <= alarm.since <= alarm.rang_at <= START + 41 * DAY
+
+
+def test_two_alarms_after_a_clock_that_was_ahead_are_told_apart() -> None:
+    watched, changes = monitor(), list[Alarm]()
+    watch(watched, stream(10), start=START + 3650 * DAY)
+    for part in range(4):
+        changes += watch(watched, stream(500, part, bias=-0.2 * (part % 2)), start=START + 50 * part * DAY)
+    rang = [alarm.rang_at for alarm in changes if alarm.state == "ringing" and alarm.monitor == "bias"]
+    assert len(rang) == len(set(rang)) == 2
+
+
+def test_an_alarm_of_a_clock_that_was_ahead_clears_no_earlier_than_it_rang() -> None:
+    watched, ahead = monitor(), START + 3650 * DAY
+    watch(watched, stream(200, bias=-0.2), start=ahead)
+    cleared = [alarm for alarm in watch(watched, stream(1500, 1)) if alarm.state == "cleared"]
+    assert cleared
+    assert all(alarm.cleared_at == alarm.rang_at for alarm in cleared)
 
 
 def test_one_look_at_ten_thousand_bad_outcomes_rings() -> None:
