@@ -81,6 +81,10 @@ TABLE = (
         *("service", "counter", "cache_lookups_total", "Rows looked up in the cache by where the answer came from"),
         result=("memory", "shared", "joined", "computed", "unstorable"),
     ),
+    _of(
+        *("service", "counter", "shared_cache_problems_total", "What kept Redis from being used as the cache, by kind"),
+        problem=("timeouts", "connection", "refused", "nonsense", "late", "breaker_open", "too_many", "unwritten"),
+    ),
     _of("service", "counter", "swaps_total", "Changes of what is live, summed over workers"),
     _of("service", "counter", "refused_versions_total", "Versions that were not put live, by reason", reason=OPEN),
     _of("service", "counter", "outcomes_refused_total", "Outcomes that were not counted, by reason", reason=OPEN),

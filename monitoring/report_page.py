@@ -96,7 +96,7 @@ def _glance(report: Report) -> str:
         ("Moved", f"{len(moved)} of {len(_moved(report))}", "distributions, the prediction included"),
     ]
     if figures.latency.total:
-        told.append(("Latency P95", f"{number_text(figures.latency.quantile(0.95))} ms", "from body to answer"))
+        told.append(("Latency P95", f"{number_text(figures.latency.quantile(0.95))} ms", "from rows to predictions"))
     if (judged := figures.all_outcomes).count:
         told.append(
             ("Median error", _error_text(figures, judged.errors.quantile(0.5)), f"of {judged.count:,} outcomes")

@@ -17,7 +17,12 @@ Compute = Callable[[list[int]], Awaitable[Sequence[Value]]]
 
 
 class SharedCache(Protocol):
-    """A cache outside this process. It never raises for being slow or gone; it finds nothing then."""
+    """A cache outside this process. It never raises for being slow or gone; it finds nothing then.
+
+    `counts` says how often, by kind of problem; it only grows.
+    """
+
+    counts: dict[str, int]
 
     async def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:
         """The values of the keys, in their order."""

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any, TypeVar
 
 from monitoring.log_lines import LogBatch
@@ -95,6 +96,7 @@ class Predictor:
             raise named(error, None) from error.__cause__  # which row it was goes without saying
 
     async def _answered(self, matrix: Matrix, version: str | None, routing_key: str | None) -> BulkAnswer:
+        started = perf_counter()
         live = self._live.now()  # one look: a swap in between must not mix versions
         choice = live.routes.choose(version, routing_key, matrix.data)
         chosen = live.versions[choice.version]
@@ -107,7 +109,7 @@ class Predictor:
         else:
             found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
             answer = BulkAnswer.answered(origin, found, now())
-        self._observe(chosen, matrix, answer)
+        self._observe(chosen, matrix, answer, started)
         return answer
 
     async def close(self) -> None:
@@ -124,8 +126,8 @@ class Predictor:
         origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids, chosen.observed)
         return chosen.origins.setdefault(choice.variant, origin)
 
-    def _observe(self, chosen: LiveVersion, matrix: Matrix, answer: BulkAnswer) -> None:
-        """Show an answer to the monitors."""
+    def _observe(self, chosen: LiveVersion, matrix: Matrix, answer: BulkAnswer, started: float) -> None:
+        """Show an answer to the monitors; `started` when its rows had been read, by the performance counter."""
         origin, strange = answer.origin, answer.warnings
         chosen.observed.add(origin.variant, matrix, answer.value, len(answer.cached))
         if strange:
@@ -135,7 +137,7 @@ class Predictor:
             features = {row: [warning.feature for warning in found] for row, found in strange.items()}
             batch = LogBatch(
                 *(self._monitors.clock(), origin.version, origin.variant, matrix, answer.value, answer.low),
-                *(answer.high, origin.coverage, answer.ids, answer.cached, features),
+                *(answer.high, origin.coverage, answer.ids, answer.cached, features, perf_counter() - started),
             )
             log.offer(batch)
 

@@ -103,6 +103,8 @@ class Engine:
         found |= {("refused_versions_total", reason): number for reason, number in self.live.refusals.items()}
         if self.cache is not None:
             found |= {("cache_lookups_total", result): number for result, number in self.cache.counts.items()}
+            problems = self.cache.shared.counts if self.cache.shared else {}
+            found |= {("shared_cache_problems_total", problem): number for problem, number in problems.items()}
         return found
 
     def _first_plan(self) -> Plan:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from serving.breaker import FAILURES_TO_OPEN, OPEN_SECONDS
 from serving.cache import MemoryCache, Value
 from serving.cached_answers import CachedAnswers
 from serving.redis_cache import RedisCache
+from tests.conftest import EXAMPLE
+from tests.inprocess import in_process
 from tests.integration.test_redis_cache import key, opened, put, run, until, value
 from tests.redis_server import RedisServer, redis_server
 from tests.unit.serving.test_cache import Clock
@@ -128,6 +132,24 @@ def test_redis_dies_under_load_and_comes_back(server: RedisServer, caplog: pytes
         "writing cached answers to Redis fails",
         "writing cached answers to Redis works again",
     ]
+
+
+def test_a_metric_says_that_redis_is_gone(server: RedisServer, home: Path) -> None:
+    with in_process(PLUMBLINE_CACHE_URL=server.url) as house:
+        server.kill()
+
+        sizes = itertools.count(1_000)  # each row is new, so that Redis is asked
+
+        def problems() -> float:
+            row = {**EXAMPLE, "living_area_sqft": next(sizes)}
+            assert house.request("POST", "/predict", json={"features": row}).status_code == 200
+            lines = house.request("GET", "/metrics").text.splitlines()
+            found = (line for line in lines if line.startswith("plumbline_shared_cache_problems_total{"))
+            return sum(float(line.split()[-1]) for line in found if 'problem="connection"' in line)
+
+        deadline = time.monotonic() + 20
+        while not problems():
+            assert time.monotonic() < deadline
 
 
 def test_redis_freezes_under_load_and_thaws(server: RedisServer) -> None:

@@ -47,6 +47,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.values: dict[bytes, Value] = {}
+        self.counts: dict[str, int] = {}
         self.asked, self.closed = list[list[bytes]](), False
 
     async def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:

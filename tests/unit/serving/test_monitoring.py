@@ -167,6 +167,7 @@ def test_the_prediction_log_has_the_row_and_its_id(watched: InProcess, home: Pat
     (line,) = logged()
     assert line["features"]["living_area_sqft"] == 1_777
     assert line["prediction"] == pytest.approx(predicted["prediction"])
+    assert 0 < line["latency_ms"] < 30_000
 
 
 def test_the_page_links_to_what_there_is(watched: InProcess) -> None:
