@@ -76,9 +76,14 @@ def moment(at: float) -> str:
 
 
 def _described(feature: MovedFeature) -> str:
-    bins = ", ".join(f"{_bin(one.label)} {one.reference:.1%} -> {one.live:.1%}" for one in feature.bins[:3])
+    bins = ", ".join(f"{_bin(one.label)}: {one.reference:.1%} -> {one.live:.1%}" for one in feature.bins[:3])
     return f"{feature.name} ({bins})"
 
 
 def _bin(label: str) -> str:
+    """A bin's label in words."""
+    if label.startswith("-inf to "):
+        return f"below {label.removeprefix('-inf to ')}"
+    if label.endswith(" to inf"):
+        return f"{label.removesuffix(' to inf')} and more"
     return {"never_seen": "never seen"}.get(label, label)

@@ -30,9 +30,21 @@ def test_no_rows_move_nothing_to_nan() -> None:
 def test_the_text_says_what_how_much_since_when_on_how_many_rows_and_what_to_do() -> None:
     text = ringing_text([feature("bathrooms")], 1234, 1_480_000_000.0)
     assert text.startswith(
-        "Traffic differs from training on 1,234 rows since 2016-11-24 15:06 UTC: bathrooms (missing 0.0% -> 5.1%)."
+        "Traffic differs from training on 1,234 rows since 2016-11-24 15:06 UTC: bathrooms (missing: 0.0% -> 5.1%)."
     )
     assert "train on newer data" in text
+
+
+def test_bins_at_the_ends_read_as_words() -> None:
+    labels = {
+        "-inf to 275740": "below 275740",
+        "1e+06 to inf": "1e+06 and more",
+        "3 to 5": "3 to 5",
+        "never_seen": "never seen",
+    }
+    for label, words in labels.items():
+        moved = MovedFeature(name="x", evidence=4.0, bins=[MovedBin(label=label, reference=0.1, live=0.2)])
+        assert f"x ({words}: 10.0% -> 20.0%)" in ringing_text([moved], 1, 0.0)
 
 
 def test_of_many_features_the_clearest_are_described() -> None:
