@@ -10,7 +10,7 @@ import hmac
 from base64 import b64decode
 from typing import Literal
 
-from schemas.errors import Unauthorised
+from schemas.errors import Forbidden, Unauthorised
 from serving.secret_lists import secret_parts
 from serving.settings import Settings
 
@@ -42,19 +42,29 @@ class Access:
         """Whether a client with that header may ask for predictions."""
         return not self._api_keys or knows(self._api_keys, bearer(authorization))
 
-    def check(self, audience: Audience, authorization: bytes) -> None:
+    def check(self, audience: Audience, authorization: bytes, changes: bool = False) -> None:
         """Let a request pass, or not.
 
         Args:
             authorization: the header's value, empty if there is none.
+            changes: whether it changes what serves, which takes the operators' token whoever the audience is.
 
         Raises:
             Unauthorised: the header does not carry what is asked for.
+            Forbidden: it would change what serves, and there is no token for that.
         """
+        if changes:
+            self._check_change(authorization)
         if audience == "clients" and not self.admits_client(authorization):
             raise Unauthorised("Send an API key: Authorization: Bearer <key>.", headers={"WWW-Authenticate": "Bearer"})
         if audience == "inside" and self._inside == "token" and not self._admits_operator(authorization):
             raise Unauthorised("Send Authorization: Bearer <admin token>.", headers={"WWW-Authenticate": _REALM})
+
+    def _check_change(self, authorization: bytes) -> None:
+        if not self._admin_token:
+            raise Forbidden("Changing the plan over HTTP is off; set PLUMBLINE_ADMIN_TOKEN to switch it on.")
+        if not knows(self._admin_token, bearer(authorization)):
+            raise Unauthorised("Send the header Authorization: Bearer <token>.", headers={"WWW-Authenticate": "Bearer"})
 
     def _admits_operator(self, authorization: bytes) -> bool:
         # a browser sends a password only; changes of the plan do not take it, lest another site's page should make one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from registry import store
 from registry.errors import (
@@ -20,9 +20,8 @@ from registry.errors import (
 from registry.plan import NO_PLAN, Canary, Name, Plan
 from registry.plan_file import PlanFile
 from registry.rollout import default_plan
-from schemas.errors import Conflict, Forbidden, InvalidInput, PlumblineError, Unauthorised
+from schemas.errors import Conflict, InvalidInput, PlumblineError
 from schemas.predictions import Variant
-from serving.access import bearer, knows
 from serving.live_models import LiveModels
 
 
@@ -75,24 +74,10 @@ class Admin:
     Args:
         live: what is live.
         file: the plan's place.
-        token: the bearer token; None forbids every change.
     """
 
-    def __init__(self, live: LiveModels, file: PlanFile, token: SecretStr | None) -> None:
+    def __init__(self, live: LiveModels, file: PlanFile) -> None:
         self._live, self._file = live, file
-        self._token = token.get_secret_value().encode() if token else None
-
-    def authorise(self, header: bytes) -> None:
-        """Let a request pass, or not.
-
-        Raises:
-            Forbidden: no token is configured.
-            Unauthorised: the header does not carry it.
-        """
-        if self._token is None:
-            raise Forbidden("Changing the plan over HTTP is off; set PLUMBLINE_ADMIN_TOKEN to switch it on.")
-        if not knows([self._token], bearer(header)):
-            raise Unauthorised("Send the header Authorization: Bearer <token>.", headers={"WWW-Authenticate": "Bearer"})
 
     def models(self) -> Models:
         """What this worker serves.

@@ -19,7 +19,7 @@ from schemas.predictions import BatchPrediction, ColumnsPrediction, Prediction, 
 from serving import body_values, pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
-from serving.asgi import HTML, JSON, Reply, Request, header
+from serving.asgi import HTML, JSON, Reply, Request
 from serving.bulk_answers import BulkAnswer
 from serving.bulk_bodies import BulkBodies
 from serving.counting import OK
@@ -56,7 +56,7 @@ class Endpoint:
         request: model of the JSON body, or None.
         response: model of the JSON answer, or None for another media type.
         refusals: every error that it can answer with.
-        bearer: whether it asks for the admin token, whoever the audience is.
+        bearer: whether it changes what serves: the front door then asks for the admin token, whoever the audience is.
         audience: for whom it is; the front door asks for the key that they need.
         listed: whether the OpenAPI document has it; files of a page are not for clients.
         most_values: the front door refuses a body with more JSON values (serving/body_values.py).
@@ -187,11 +187,9 @@ def rollout_endpoints(admin: Admin) -> list[Endpoint]:
         return _json(await asyncio.to_thread(admin.plan))
 
     async def change(http: Request) -> Reply:
-        admin.authorise(header(http.scope, b"authorization"))
         return _json(await asyncio.to_thread(admin.change, problems.validated(PlanChange, http.body)))
 
     async def roll_back(http: Request) -> Reply:
-        admin.authorise(header(http.scope, b"authorization"))
         return _json(await asyncio.to_thread(admin.roll_back, problems.validated(Rollback, http.body or b"{}")))
 
     group, changes, waiting = "rollout", CHANGE_ERRORS, (errors.NotReady,)

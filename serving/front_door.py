@@ -99,7 +99,7 @@ class FrontDoor:
         place, limits = Place(self._room), self.settings
         try:
             endpoint = _endpoint(methods, scope["method"])
-            self.access.check(endpoint.audience, header(scope, b"authorization"))
+            self.access.check(endpoint.audience, header(scope, b"authorization"), changes=endpoint.bearer)
             body = b""
             if endpoint.takes_body:
                 body = await read_json(scope, receive, limits.max_body_bytes, limits.body_timeout_seconds, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -28,6 +29,8 @@ from serving.predictor import Predictor
 from serving.remote import RemoteVersions
 from serving.runner_engine import LEAN
 from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 FIRST_VERSION_SECONDS = 10.0
 """So long a worker waits for its first version before it takes connections; then it says that it is not ready."""
@@ -56,7 +59,7 @@ class Engine:
         self.predictor = Predictor(self.live, self.cache, self.monitors)
         self._requests: list[tuple[str, str]] = []
         self.drain = Drain(settings.drain_seconds)
-        self.admin = Admin(self.live, file, settings.admin_token)
+        self.admin = Admin(self.live, file)
 
     def front_door(self, platform: App) -> FrontDoor:
         """The ASGI app that the world sees."""
@@ -80,6 +83,8 @@ class Engine:
         Args:
             runner_service: what `bentoml.depends()` gives when models live in the runner service, else None.
         """
+        if self.settings.admin_token is None:
+            logger.info("the plan cannot be changed over HTTP; set PLUMBLINE_ADMIN_TOKEN to switch it on")
         self.drain.install()
         if runner_service is not None:
             self._remote = RemoteVersions(runner_service)

@@ -118,6 +118,22 @@ def test_predictions_go_on_behind_a_closed_inside(closed: InProcess) -> None:
     assert closed.request("POST", "/predict", json=BODY).status_code == 200
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/rollout"), ("POST", "/rollout/rollback")])
+def test_a_change_needs_the_admin_token_before_its_body_is_read(
+    guarded: InProcess, house: InProcess, method: str, path: str
+) -> None:
+    for headers in ({}, bearer(KEY), bearer("wrong")):
+        check(guarded.request(method, path, content=b"never read", headers=headers), "unauthorised")
+    check(guarded.request(method, path, content=b"read", headers=bearer(TOKEN)), "malformed_json")
+    check(house.request(method, path, content=b"never read", headers=bearer(TOKEN)), "forbidden")
+
+
+def test_without_an_admin_token_the_log_says_so_at_the_start(home: Path) -> None:
+    with in_process(wait=False) as without, in_process(wait=False, PLUMBLINE_ADMIN_TOKEN=TOKEN) as with_one:
+        said = ["PLUMBLINE_ADMIN_TOKEN" in str(house.log()) for house in (without, with_one)]
+    assert said == [True, False]
+
+
 def test_by_default_all_is_open_and_a_key_does_no_harm(house: InProcess) -> None:
     assert [house.request("GET", path).status_code for path in [*INSIDE, *ASSETS]] == [200] * 10
     assert house.request("POST", "/predict", json=BODY, headers=bearer("whatever")).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from serving import body_values
 from serving.body_values import HARMLESS, check, most_values, of_features
 from serving.endpoints import Endpoint
 from tests.conftest import EXAMPLE
-from tests.inprocess import InProcess
+from tests.inprocess import InProcess, in_process
 from tests.unit.serving.test_error_answers import check as check_problem
 
 MOST_ROWS = 10_000
@@ -134,10 +135,12 @@ def _is_of(line: str, path: str) -> bool:
     return f'"{path}"' in line and '"too_large"' in line
 
 
-def test_operators_need_not_be_trusted_either(house: InProcess) -> None:
-    body = full_of(b"[],", start=b'{"shadows":[')
-    check_problem(house.request("PUT", "/rollout", content=body), "too_large")
-    check_problem(house.request("POST", "/rollout/rollback", content=body), "too_large")
+def test_operators_need_not_be_trusted_either(home: Path) -> None:
+    body, token = full_of(b"[],", start=b'{"shadows":['), "the-admin-token-of-this-test"
+    with in_process(wait=False, PLUMBLINE_ADMIN_TOKEN=token) as house:
+        for method, path in (("PUT", "/rollout"), ("POST", "/rollout/rollback")):
+            answer = house.request(method, path, content=body, headers={"Authorization": f"Bearer {token}"})
+            check_problem(answer, "too_large")
 
 
 def test_a_large_request_that_breaks_the_schema_still_hears_where(house: InProcess) -> None:
