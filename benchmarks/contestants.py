@@ -77,12 +77,13 @@ def _v2_prices(answer: Any) -> list[float]:
     return list(answer["outputs"][0]["data"])
 
 
-_COLUMNS = (lambda rows: {"columns": as_columns(rows)}, lambda answer: list(answer["prediction"]))
-
-
 def as_columns(rows: list[Row]) -> dict[str, list[Any]]:
     """Rows turned into columns."""
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _columns(rows: list[Row]) -> dict[str, Any]:
+    return {"columns": as_columns(rows)}
 
 
 def contestants(peers: Path | None, mlserver: Path | None, material: Material) -> list[Contestant]:
@@ -107,8 +108,8 @@ def _ours(material: Material) -> list[Contestant]:
     unwatched = "benchmarks.unwatched_service:Reference"
     bulk: list[Bulk] = [
         ("records", "/predict_batch", lambda rows: {"rows": rows}, _predictions),
-        ("columns", "/predict_batch", lambda rows: {"columns": as_columns(rows)}, _predictions),
-        ("columns, answered in columns", "/predict_columns", *_COLUMNS),
+        ("columns", "/predict_batch", _columns, _predictions),
+        ("columns, answered in columns", "/predict_columns", _columns, lambda answer: list(answer["prediction"])),
     ]
 
     def ours(name: str, title: str, service: str, cache: str, mode: str = "different") -> Contestant:

@@ -68,7 +68,9 @@ class Dispersion:
         self._starts = np.cumsum(np.append(0, self._sizes[:-1]))
         self._before: Counts = np.zeros(int(self._sizes.sum()), np.int64)
         self._last = self._before
-        self._scores = np.concatenate(scores)
+        flat = np.concatenate(scores)
+        self._scored = np.isfinite(flat)
+        self._ranks: Vector = np.where(self._scored, flat, 0.0)
         self._varied: Vector = np.zeros((1 + _ASIDE, 2, columns))
         self._freedom: Vector = np.zeros((1 + _ASIDE, 2, columns))
 
@@ -94,10 +96,8 @@ class Dispersion:
 
         The averages, given the sums of both looks, are exact: the freedom times n / (n - 1).
         """
-        scored = np.isfinite(self._scores)
-        ranks = np.where(scored, self._scores, 0.0)
         pearson = self._homogeneity(one, other)
-        of_ranks = self._difference(one * scored, other * scored, ranks)
+        of_ranks = self._difference(one * self._scored, other * self._scored)
         freedom = np.stack([pearson[1], of_ranks[1]])
         varied = np.where(freedom > 0, np.stack([pearson[0], of_ranks[0]]), 0.0)
         kept = 1 - (freedom > 0) / _REMEMBERED
@@ -123,9 +123,9 @@ class Dispersion:
         statistic = self._sums(np.where(both > 0, (other - both * share) ** 2 / variance, 0.0))
         return statistic, some * np.maximum(self._sums(both > 0) - 1, 0) * rows / np.maximum(rows - 1, 1)
 
-    def _difference(self, one: Counts, other: Counts, ranks: Vector) -> tuple[Vector, Vector]:
+    def _difference(self, one: Counts, other: Counts) -> tuple[Vector, Vector]:
         """The same of the squared difference of mean ranks over its variance."""
-        rows, some = self._rows(one, other)
+        ranks, (rows, some) = self._ranks, self._rows(one, other)
         means = [self._sums(part * ranks) / np.maximum(self._sums(part), 1) for part in (one, other)]
         middle = self._sums((one + other) * ranks) / np.maximum(rows, 1)
         variance = self._sums((one + other) * ranks**2) / np.maximum(rows, 1) - middle**2

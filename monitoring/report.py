@@ -19,9 +19,7 @@ from monitoring.report_features import LogFeatures
 from monitoring.report_features import profile_of as profile_of_rows
 from monitoring.report_figures import Figures
 from monitoring.report_page import Report, render
-from monitoring.report_places import log_of, profile_of
-
-PROFILE = "profile.json"
+from monitoring.report_places import PROFILE, log_of, profile_of
 
 
 def make_report(log: Path, outcomes: Path | None = None, profile: Path | None = None) -> Report:

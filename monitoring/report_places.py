@@ -6,21 +6,19 @@ import json
 import os
 from pathlib import Path
 
+from monitoring.home import bentoml_home, model_folder
 from monitoring.log_reader import log_files
+
+PROFILE = "profile.json"
 
 TAIL_BYTES = 1 << 20
 """Read of the end of a log to find its last whole line."""
 
 
-def bentoml_home() -> Path:
-    """`$BENTOML_HOME`, else BentoML's own default."""
-    return Path(os.path.expandvars(os.environ.get("BENTOML_HOME", "~/bentoml"))).expanduser()
-
-
 def log_of(model: str) -> Path:
     """The folder of a model's prediction log, as a service with this environment writes it."""
     state = os.environ.get("PLUMBLINE_STATE_FOLDER")
-    return (Path(state) if state else bentoml_home() / "plumbline" / model) / "predictions"
+    return (Path(state) if state else model_folder(model)) / "predictions"
 
 
 def profile_of(model: str, log: Path) -> Path | None:
@@ -31,7 +29,7 @@ def profile_of(model: str, log: Path) -> Path | None:
     """
     version = _last_version(log_files(log)[-1])
     folder = bentoml_home() / "models" / model / version
-    return folder if version and (folder / "profile.json").is_file() else None
+    return folder if version and (folder / PROFILE).is_file() else None
 
 
 def _last_version(path: Path) -> str:

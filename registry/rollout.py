@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from monitoring.home import model_folder
 from registry import store
 from registry.errors import NoVersion, PlanConflict, PlanMissing, PlanUnreadable, RegistryError
 from registry.plan import NO_PLAN, Plan, new_plan
@@ -35,9 +36,8 @@ def plan_file(model: str, path: Path | None = None) -> PlanFile:
 
 
 def default_path(model: str) -> Path:
-    """`$BENTOML_HOME/plumbline/<model>/rollout.json`; BentoML's own default home is ~/bentoml."""
-    home = os.path.expandvars(os.environ.get("BENTOML_HOME", "~/bentoml"))
-    return Path(home).expanduser() / "plumbline" / model / "rollout.json"
+    """`$BENTOML_HOME/plumbline/<model>/rollout.json`."""
+    return model_folder(model) / "rollout.json"
 
 
 def default_plan(model: str, version: str = store.LATEST) -> Plan:

@@ -74,6 +74,7 @@ def _change(console: Console, file: PlanFile, options: argparse.Namespace) -> No
     """
     if getattr(options, "version", None):
         options.version = _bare(file.model, options.version)
+    options.versions = [_bare(file.model, version) for version in getattr(options, "versions", ())]
     current, generation = _current(file, options)
     wanted = file.previous(options.to) if options.command == "rollback" else _edited(current, options)
     if generation != NO_PLAN and wanted.says_the_same(current):
@@ -126,7 +127,7 @@ def _edited(plan: Plan, options: argparse.Namespace) -> Plan:
     if options.command == "set-stable":
         return plan.with_stable(_resolved(plan.model, options.version))
     if options.command == "shadow":
-        return plan.with_shadows(*(_resolved(plan.model, _bare(plan.model, version)) for version in options.versions))
+        return plan.with_shadows(*(_resolved(plan.model, version) for version in options.versions))
     if options.command == "promote":
         return plan.promoted()
     return _canary(plan, options.version, options.weight)

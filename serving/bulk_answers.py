@@ -6,7 +6,7 @@ The pydantic models stay the contract: a test proves that both give the same byt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
@@ -18,7 +18,6 @@ from schemas.predictions import (
     Interval,
     Prediction,
     PredictionWarning,
-    RowWarning,
     Variant,
 )
 from serving.batch import Results
@@ -104,29 +103,16 @@ class BulkAnswer(NamedTuple):
 
     def columns(self) -> ColumnsPrediction:
         """As one object of columns."""
-        whole, origin = self._has_intervals(), self.origin
-        return ColumnsPrediction(
-            prediction=list(self.value),
-            low=self.low if whole else None,
-            high=self.high if whole else None,
-            coverage=origin.coverage if whole else None,
-            prediction_id=list(self.ids),
-            model=origin.model,
-            version=origin.version,
-            variant=origin.variant,
-            warnings=self._row_warnings(),
-            cached_rows=sorted(self.cached),
-        )
-
-    def _row_warnings(self) -> list[RowWarning]:
-        found = sorted(self.warnings.items())
-        return [RowWarning(row=row, **warning.model_dump()) for row, warnings in found for warning in warnings]
+        return ColumnsPrediction(**self._columns(list(self.ids)))
 
     def columns_to_json(self) -> bytes:
         """The bytes of `columns()` as JSON."""
-        whole, origin = self._has_intervals(), self.origin
-        ids = orjson.Fragment(b'["' + b'","'.join(_pieces(self.ids)) + b'"]')
-        answer = {
+        return orjson.dumps(self._columns(orjson.Fragment(b'["' + b'","'.join(_pieces(self.ids)) + b'"]')))
+
+    def _columns(self, ids: list[str] | orjson.Fragment) -> dict[str, Any]:
+        """The fields of a `ColumnsPrediction`, in its order."""
+        whole, origin, strange = self._has_intervals(), self.origin, sorted(self.warnings.items())
+        return {
             "prediction": self.value,
             "low": self.low if whole else None,
             "high": self.high if whole else None,
@@ -135,10 +121,9 @@ class BulkAnswer(NamedTuple):
             "model": origin.model,
             "version": origin.version,
             "variant": origin.variant,
-            "warnings": [warning.model_dump() for warning in self._row_warnings()],
+            "warnings": [{**warning.model_dump(), "row": row} for row, found in strange for warning in found],
             "cached_rows": sorted(self.cached),
         }
-        return orjson.dumps(answer)
 
     def first_to_json(self) -> bytes:
         """The bytes of the first row's `Prediction` as JSON."""
