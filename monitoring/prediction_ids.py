@@ -1,9 +1,12 @@
 """Prediction ids: signed tokens that carry what was predicted, so that the truth may come late and needs no database.
 
-A token is 64 characters of URL-safe base64 over 48 bytes: a payload of 36 bytes and 12 bytes of keyed BLAKE2b over it.
-The payload, little-endian: format (1), tag of model and version (7), time in seconds (4), nonce (8), value (8,
-float64), low and high (4 each, float32, NaN without an interval). The ends are rounded outwards, so that what the
-client's interval held, the token's interval holds. 48 is a multiple of 3, so a token has no padding and one spelling.
+A token is 64 characters of URL-safe base64 over 48 bytes: a payload of 36 bytes and a signature of 12. The payload, in
+little-endian: format (1), tag of model and version (7), time in seconds (4), nonce (8), value (8, float64), low and
+high (4 each, float32, NaN without an interval). The ends are rounded outwards, so that what the client's interval held,
+the token's interval holds. 48 is a multiple of 3, so a token has no padding and one spelling.
+
+Format 1 is a prediction on its own, signed by keyed BLAKE2b. Format 2 is one of many: their nonces follow one another
+from a random one that 64 divides, and monitoring/bulk_signatures.py signs them.
 
 The token is signed, not secret: its reader learns nothing that the answer did not say.
 """
@@ -16,25 +19,28 @@ import os
 import re
 import struct
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isnan
 from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-FORMAT = 1
+from monitoring.bulk_signatures import BLOCK, SIGNATURE_BYTES, WORDS, BulkSigner
+
+ALONE, AMONG_MANY = 1, 2
+"""Formats."""
 TAG_BYTES = 7
 NONCE_BYTES = 8
-MAC_BYTES = 12
 TOKEN_LENGTH = 64
 
 _PAYLOAD = struct.Struct("<8sI8sdff")
 _READ = struct.Struct("<B7sI8sdff")
-_ROW = np.dtype(
-    [("head", "V8"), ("time", "<u4"), ("nonce", "V8"), ("value", "<f8"), ("low", "<f4"), ("high", "<f4")]
-)  # packed, as _PAYLOAD
-_TOKEN_BYTES = _PAYLOAD.size + MAC_BYTES
+_SHARED = struct.Struct("<8sI")
+"""What the payloads of many begin with."""
+_ROW = np.dtype([("nonce", "<u8"), ("value", "<f8"), ("low", "<f4"), ("high", "<f4"), ("signature", "<u4", (3,))])
+"""A token after that."""
+_SHARED_CHARACTERS = _SHARED.size // 3 * 4
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _SPELLING = re.compile(rb"[A-Za-z0-9_-]{%d}" % TOKEN_LENGTH)
 _NONCES_AT_ONCE = 512
@@ -92,8 +98,8 @@ class Tokens(Sequence[str]):
 
 
 class IdWriter:
-    """Makes the ids of one version; keep it as long as the version serves. `one` and `many` give the same bytes for the
-    same nonces. Safe to use from several threads and after a fork.
+    """Makes the ids of one version; keep it as long as the version serves. Safe to use from several threads and after a
+    fork.
 
     Args:
         key: signs; 16 to 64 bytes (the first of monitoring/signing_key.py).
@@ -101,7 +107,8 @@ class IdWriter:
     """
 
     def __init__(self, key: bytes, model: str, version: str) -> None:
-        self._copy, self._head = _keyed(key).copy, bytes([FORMAT]) + _tag(model, version)
+        self._copy, self._signer, tag = _keyed(key).copy, BulkSigner(key), _tag(model, version)
+        self._alone, self._among_many = bytes([ALONE]) + tag, bytes([AMONG_MANY]) + tag
         self._nonces = _Nonces()
 
     def one(self, value: float, low: float | None, high: float | None, now: float) -> str:
@@ -117,14 +124,14 @@ class IdWriter:
         else:
             floor, ceiling = low - abs(low) * _OUTWARDS, high + abs(high) * _OUTWARDS
         try:
-            payload = _PAYLOAD.pack(self._head, int(now) & _SECONDS, self._nonces.one(), value, floor, ceiling)
+            payload = _PAYLOAD.pack(self._alone, int(now) & _SECONDS, self._nonces.one(), value, floor, ceiling)
         except OverflowError:  # an end is larger than float32 holds
             assert low is not None
             assert high is not None
             return self.many([value], [low], [high], now)[0]
         mac = self._copy()
         mac.update(payload)
-        return b2a_base64(payload + mac.digest(), newline=False).translate(_TO_URL).decode()
+        return _spelt(payload + mac.digest()).decode()
 
     def many(
         self, values: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
@@ -137,9 +144,6 @@ class IdWriter:
             now: Unix time in seconds.
         """
         rows = np.empty(len(values), _ROW)
-        rows["head"] = np.void(self._head)
-        rows["time"] = int(now) & _SECONDS
-        rows["nonce"] = self._nonces.many(len(values))
         rows["value"] = values
         if low is None or high is None:
             rows["low"] = rows["high"] = np.nan
@@ -148,19 +152,18 @@ class IdWriter:
             with np.errstate(over="ignore", invalid="ignore"):  # the same arithmetic as for one
                 rows["low"] = np.minimum(floor - np.abs(floor) * _OUTWARDS, _MOST)
                 rows["high"] = np.maximum(ceiling + np.abs(ceiling) * _OUTWARDS, -_MOST)
-        return self._signed(rows)
+        return self._signed(_SHARED.pack(self._among_many, int(now) & _SECONDS), rows)
 
-    def _signed(self, rows: npt.NDArray[np.void]) -> Tokens:
-        size, macs, copy = _ROW.itemsize, [], self._copy
-        payloads: list[bytes] = rows.view(f"V{size}").tolist()
-        for payload in payloads:
-            mac = copy()
-            mac.update(payload)
-            macs.append(mac.digest())
-        whole = np.empty((len(rows), _TOKEN_BYTES), np.uint8)
-        whole[:, :size] = rows.view(np.uint8).reshape(-1, size)
-        whole[:, size:] = np.frombuffer(b"".join(macs), np.uint8).reshape(-1, MAC_BYTES)
-        return Tokens(b2a_base64(whole.tobytes(), newline=False).translate(_TO_URL))
+    def _signed(self, shared: bytes, rows: npt.NDArray[np.void]) -> Tokens:
+        first = int.from_bytes(os.urandom(NONCE_BYTES), "little") & -BLOCK
+        rows["nonce"] = np.arange(len(rows), dtype="<u8") + np.uint64(first)  # after the last comes 0
+        words = rows.view("<u4").reshape(len(rows), _ROW.itemsize // 4)
+        rows["signature"] = self._signer.many(shared, first, words[:, 2 : 2 + WORDS])
+        written = np.empty((len(rows), TOKEN_LENGTH), np.uint8)
+        written[:, :_SHARED_CHARACTERS] = np.frombuffer(_spelt(shared), np.uint8)
+        own = np.frombuffer(_spelt(rows.tobytes()), np.uint8)
+        written[:, _SHARED_CHARACTERS:] = own.reshape(len(rows), TOKEN_LENGTH - _SHARED_CHARACTERS)
+        return Tokens(written.tobytes())
 
 
 class IdReader:
@@ -172,7 +175,7 @@ class IdReader:
     """
 
     def __init__(self, keys: Sequence[bytes], model: str) -> None:
-        self._copies, self._model = [_keyed(key).copy for key in keys], model
+        self._keys, self._model = [(_keyed(key).copy, BulkSigner(key)) for key in keys], model
         self._versions: dict[bytes, str] = {}
 
     def know(self, version: str) -> None:
@@ -190,9 +193,9 @@ class IdReader:
         whole = a2b_base64(spelt.translate(_FROM_URL))
         payload, signature = whole[: _READ.size], whole[_READ.size :]
         form, tag, issued_at, nonce, value, low, high = _READ.unpack(payload)
-        if form != FORMAT:
+        if form not in (ALONE, AMONG_MANY):
             return "malformed"
-        if not self._is_ours(payload, signature):
+        if not any(hmac.compare_digest(ours, signature) for ours in self._signatures(form, payload)):
             return "forged"
         version = self._versions.get(tag)
         if version is None:
@@ -201,13 +204,16 @@ class IdReader:
             return IssuedPrediction(version, issued_at, value, None, None, nonce)
         return IssuedPrediction(version, issued_at, value, low, high, nonce)
 
-    def _is_ours(self, payload: bytes, signature: bytes) -> bool:
-        for copy in self._copies:
-            mac = copy()
-            mac.update(payload)
-            if hmac.compare_digest(mac.digest(), signature):
-                return True
-        return False
+    def _signatures(self, form: int, payload: bytes) -> Iterator[bytes]:
+        """By each key."""
+        nonce, words = payload[_SHARED.size :][:NONCE_BYTES], payload[_SHARED.size + NONCE_BYTES :]
+        for copy, signer in self._keys:
+            if form == AMONG_MANY:
+                yield signer.one(payload[: _SHARED.size], int.from_bytes(nonce, "little"), words)
+            else:
+                mac = copy()
+                mac.update(payload)
+                yield mac.digest()
 
 
 class _Nonces:
@@ -226,8 +232,10 @@ class _Nonces:
         self._process = os.getpid()
         return nonces[0]
 
-    def many(self, count: int) -> npt.NDArray[np.void]:
-        return np.frombuffer(os.urandom(NONCE_BYTES * count), f"V{NONCE_BYTES}")
+
+def _spelt(token: bytes) -> bytes:
+    """In URL-safe base64."""
+    return b2a_base64(token, newline=False).translate(_TO_URL)
 
 
 def _tag(model: str, version: str) -> bytes:
@@ -239,4 +247,4 @@ def _keyed(key: bytes) -> hashlib.blake2b:
     """A hash object that has taken the key; its copies sign."""
     if not 16 <= len(key) <= 64:
         raise ValueError(f"a signing key has 16 to 64 bytes, not {len(key)}")
-    return hashlib.blake2b(digest_size=MAC_BYTES, key=key)
+    return hashlib.blake2b(digest_size=SIGNATURE_BYTES, key=key)
