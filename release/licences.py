@@ -30,8 +30,8 @@ asks for the source of its own files where somebody changes them; nobody does he
 Some wheels carry compiled libraries with licences of their own, each as a file that can be replaced: those of numpy and
 scipy OpenBLAS (BSD-3-Clause), libgfortran (GPL-3.0 with GCC's runtime exception) and libquadmath (LGPL-2.1), that of
 scikit-learn libgomp (GPL-3.0 with the same exception), that of pyzmq libzmq (MPL-2.0) and libsodium (ISC). BentoML's
-carries Swagger UI (Apache-2.0), Plotly's plotly.js (MIT). Whoever gives an image away gives these on: keep the
-`*.dist-info` folders, which have the texts.
+carries Swagger UI (Apache-2.0), Plotly's plotly.js (MIT), pysimdjson's simdjson (Apache-2.0). Whoever gives an image
+away gives these on: keep the `*.dist-info` folders, which have the texts.
 
 `make licences` writes this page from the installed packages of `requirements/serve.txt`; a test compares it and refuses
 a licence that is not known to be harmless.

@@ -26,7 +26,10 @@ _SPDX = {
     "Python Software Foundation License": "PSF-2.0",
     **{name: name for name in ("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MPL-2.0", "PSF-2.0")},
 }
-_READ = {"jinja2": "BSD-3-Clause", "nvidia-ml-py": "BSD-3-Clause", "scipy": "BSD-3-Clause", "skops": "MIT"}
+_READ = {
+    **dict.fromkeys(("jinja2", "nvidia-ml-py", "scipy"), "BSD-3-Clause"),
+    **dict.fromkeys(("pysimdjson", "skops"), "MIT"),
+}
 """What the licence files of these say, whose metadata do not say it well enough."""
 
 

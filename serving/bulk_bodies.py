@@ -1,21 +1,21 @@
 """Bodies of bulk requests, as rows or as columns, to a matrix.
 
-A body of many rows is read by msgspec, which builds nothing but the declared names and types, and checked by columns
-(`preprocessors/columns.py`). Whatever that is not sure of is read again by pydantic, which takes it or words the
-errors: how a body is read changes how long it takes and nothing else.
+Rows are read by msgspec, which builds nothing but the declared names and types, columns by simdjson; both are checked
+by columns (`preprocessors/columns.py`). Whatever that is not sure of is read again by pydantic, which takes it or words
+the errors: how a body is read changes how long it takes and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import orjson
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
@@ -24,10 +24,13 @@ from preprocessors.encoding import Matrix, RowEncoder
 from schemas.features import Features
 from schemas.predictions import batch_request, columns_request
 from serving import problems
+from serving.column_bodies import ColumnBodies
 from serving.request_reader import RequestReader, Valid
 
 LEAST_BYTES = 10 * 1024
 """Rows in smaller bodies, 40 or so, are read faster one by one."""
+
+_PART_ROWS = 1024
 
 _BOTH = {"type": "rows_or_columns", "loc": ("columns",), "msg": "Give either rows or columns, not both"}
 
@@ -46,7 +49,9 @@ class BulkBodies:
     def __init__(self, rows: type[Features], max_rows: int) -> None:
         self._names = rows.names()
         self._reader, self._encoder = ColumnReader(rows), RowEncoder(rows)
-        self._sure_reader = _request_reader(self._reader) if self._reader.readers else None
+        row_type = self._reader.row_type()
+        self._row_reader = None if row_type is None else RequestReader(rows=list[row_type])  # type: ignore[valid-type]
+        self._column_bodies = ColumnBodies(rows, self._reader, max_rows)
         self._by_rows, self._by_columns = batch_request(rows, max_rows), columns_request(rows, max_rows)
         self._some_rows: TypeAdapter[list[Features]] = TypeAdapter(list[rows])  # type: ignore[valid-type]
         self._rows_allowed = TypeAdapter(Annotated[list[Any], Field(min_length=1, max_length=max_rows)])
@@ -59,11 +64,13 @@ class BulkBodies:
             MalformedJson: the body is not JSON.
             InvalidInput: it breaks the schema.
         """
-        if len(body) >= LEAST_BYTES or b'"columns"' in body:
-            sure = self._sure(body)
+        sure = self._sure_rows(body) if len(body) >= LEAST_BYTES else None
+        if sure is not None:
+            return sure
+        if b'"columns"' in body or b"\\u00" in body:  # the name itself may be written with escapes
+            sure = self._column_bodies.read(body)
             if sure is not None:
                 return sure
-        if b'"columns"' in body or b"\\u00" in body:  # the name itself may be written with escapes
             parsed = _parsed(body)
             if isinstance(parsed, dict) and "columns" in parsed:
                 return self._read_columns(body, parsed)
@@ -71,7 +78,7 @@ class BulkBodies:
 
     def read_columns(self, body: bytes) -> Valid:
         """The same of a request that must have columns. Raises what `read` raises."""
-        sure = self._sure(body, rows_too=False)
+        sure = self._column_bodies.read(body)
         if sure is not None:
             return sure
         parsed = _parsed(body)
@@ -79,25 +86,16 @@ class BulkBodies:
             problems.validated(self._by_columns, body)  # raises
         return self._read_columns(body, parsed)
 
-    def _sure(self, body: bytes, rows_too: bool = True) -> Valid | None:
-        """The request, if all of it is surely valid."""
-        found = self._sure_reader.read(body) if self._sure_reader else None
+    def _sure_rows(self, body: bytes) -> Valid | None:
+        """The request, if all of it is surely valid rows."""
+        found = self._row_reader.read(body) if self._row_reader else None
         if found is None:
             return None
         request, options = found
-        if (request.rows is UNSET) == (request.columns is UNSET) or not (rows_too or request.rows is UNSET):
+        if request.rows is UNSET or not 1 <= len(request.rows) <= self._max_rows:
             return None
-        if request.rows is UNSET:
-            given = msgspec.structs.asdict(request.columns)
-            columns = {name: cells for name, cells in given.items() if cells is not UNSET}
-        else:
-            columns = dict(
-                zip(self._names, zip(*map(msgspec.structs.astuple, request.rows), strict=True), strict=False)
-            )
-        count = len(next(iter(columns.values()), ()))
-        if not 1 <= count <= self._max_rows or any(len(cells) != count for cells in columns.values()):
-            return None
-        matrix, sure = self._reader.read(columns, count, typed=True)
+        columns = dict(zip(self._names, _transposed(request.rows, len(self._names)), strict=True))
+        matrix, sure = self._reader.read(columns, len(request.rows), typed=True)
         return Valid(matrix, options.version, options.routing_key) if sure.all() else None
 
     def _read_rows(self, body: bytes) -> Valid:
@@ -160,9 +158,14 @@ class BulkBodies:
         return matrix, []
 
 
-def _request_reader(reader: ColumnReader) -> RequestReader:
-    row, columns = reader.types()
-    return RequestReader(rows=list[row] | UnsetType, columns=columns | UnsetType)  # type: ignore[valid-type]
+def _transposed(rows: Sequence[msgspec.Struct], width: int) -> list[list[Any]]:
+    """Columns of rows; in parts that fit the processor's cache, two thirds of the time."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for start in range(0, len(rows), _PART_ROWS):
+        part = map(msgspec.structs.astuple, rows[start : start + _PART_ROWS])
+        for column, cells in zip(columns, zip(*part, strict=True), strict=True):
+            column += cells
+    return columns
 
 
 def _parsed(body: bytes) -> Any:

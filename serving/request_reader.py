@@ -14,7 +14,7 @@ from preprocessors.columns import struct_of
 from preprocessors.encoding import Matrix
 from schemas.predictions import BatchOptions
 
-_NO_OPTIONS = BatchOptions()
+NO_OPTIONS = BatchOptions()
 
 
 class Valid(NamedTuple):
@@ -41,7 +41,7 @@ class RequestReader:
         try:
             request: Any = self._decoder.decode(body)
             if request.version is UNSET and request.routing_key is UNSET:
-                return request, _NO_OPTIONS
+                return request, NO_OPTIONS
             said = {"version": request.version, "routing_key": request.routing_key}
             return request, BatchOptions(**{name: value for name, value in said.items() if value is not UNSET})
         except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: no UTF-8, or options that break a rule
