@@ -40,7 +40,9 @@ _SHARED = struct.Struct("<8sI")
 """What the payloads of many begin with."""
 _ROW = np.dtype([("nonce", "<u8"), ("value", "<f8"), ("low", "<f4"), ("high", "<f4"), ("signature", "<u4", (3,))])
 """A token after that."""
-_SHARED_CHARACTERS = _SHARED.size // 3 * 4
+_WRITTEN_LENGTH = TOKEN_LENGTH + len('"",')
+_OWN_START = 1 + _SHARED.size // 3 * 4
+"""Where a written token's own characters begin."""
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _SPELLING = re.compile(rb"[A-Za-z0-9_-]{%d}" % TOKEN_LENGTH)
 _NONCES_AT_ONCE = 512
@@ -72,19 +74,23 @@ class Tokens(Sequence[str]):
     """n tokens, each made a str when it is asked for: answers to many rows are written from bytes.
 
     Args:
-        joined: the tokens without anything between them.
+        written: the tokens as JSON, each in quotes and with a comma after it.
     """
 
-    def __init__(self, joined: bytes) -> None:
-        self._joined = joined
+    def __init__(self, written: bytes) -> None:
+        self._written = written
 
-    def pieces(self) -> list[bytes]:
-        """All of them."""
-        found: list[bytes] = np.frombuffer(self._joined, f"V{TOKEN_LENGTH}").tolist()
+    def as_list(self) -> bytes:
+        """All of them as a list in JSON."""
+        return b"[%b]" % self._written[:-1]
+
+    def as_members(self) -> list[bytes]:
+        """Each of them in quotes, and the comma before the next member of an object."""
+        found: list[bytes] = np.frombuffer(self._written, f"V{_WRITTEN_LENGTH}").tolist()
         return found
 
     def __len__(self) -> int:
-        return len(self._joined) // TOKEN_LENGTH
+        return len(self._written) // _WRITTEN_LENGTH
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -93,8 +99,8 @@ class Tokens(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
             return [self[at] for at in range(*place.indices(len(self)))]
-        start = range(0, len(self._joined), TOKEN_LENGTH)[place]
-        return self._joined[start : start + TOKEN_LENGTH].decode()
+        start = range(1, len(self._written), _WRITTEN_LENGTH)[place]
+        return self._written[start : start + TOKEN_LENGTH].decode()
 
 
 class IdWriter:
@@ -159,10 +165,11 @@ class IdWriter:
         rows["nonce"] = np.arange(len(rows), dtype="<u8") + np.uint64(first)  # after the last comes 0
         words = rows.view("<u4").reshape(len(rows), _ROW.itemsize // 4)
         rows["signature"] = self._signer.many(shared, first, words[:, 2 : 2 + WORDS])
-        written = np.empty((len(rows), TOKEN_LENGTH), np.uint8)
-        written[:, :_SHARED_CHARACTERS] = np.frombuffer(_spelt(shared), np.uint8)
+        written = np.empty((len(rows), _WRITTEN_LENGTH), np.uint8)
+        written[:, :_OWN_START] = np.frombuffer(b'"' + _spelt(shared), np.uint8)
         own = np.frombuffer(_spelt(rows.tobytes()), np.uint8)
-        written[:, _SHARED_CHARACTERS:] = own.reshape(len(rows), TOKEN_LENGTH - _SHARED_CHARACTERS)
+        written[:, _OWN_START:-2] = own.reshape(len(rows), TOKEN_LENGTH + 1 - _OWN_START)
+        written[:, -2:] = np.frombuffer(b'",', np.uint8)
         return Tokens(written.tobytes())
 
 

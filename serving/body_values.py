@@ -44,15 +44,18 @@ def of_features(rows: type[Features], max_rows: int) -> int:
     return most_values(max_rows, len(rows.columns()))
 
 
+def passes(body: bytes, most: int) -> bool:
+    """Whether a body surely holds no more than `most` values, at a glance: 8 MiB in a millisecond."""
+    return len(body) <= most or _marks(body) < most  # each value but the first has a mark of its own
+
+
 def check(body: bytes, most: int) -> None:
-    """Let a body pass, or not.
+    """Let a body pass, or not; one that does not pass at a glance takes some 20 times as long.
 
     Raises:
         TooLarge: it holds more than `most` values.
     """
-    if len(body) <= most or _marks(body) < most:  # each value but the first has a mark of its own
-        return
-    if _marks_outside_strings(body, most) >= most:
+    if not passes(body, most) and _marks_outside_strings(body, most) >= most:
         raise TooLarge(
             f"The body holds more than {most} values, which no valid request does; send fewer rows at a time, "
             "and nothing but the fields of /docs.json."
@@ -60,7 +63,7 @@ def check(body: bytes, most: int) -> None:
 
 
 def _marks(body: bytes) -> int:
-    """Commas and opening brackets anywhere, 8 MiB of them in a millisecond; those in strings too."""
+    """Commas and opening brackets anywhere, those in strings too."""
     octets = np.frombuffer(body, np.uint8)
     return sum(
         int(np.count_nonzero(_are_marks(octets[start : start + _CHUNK]))) for start in range(0, len(octets), _CHUNK)
@@ -68,7 +71,7 @@ def _marks(body: bytes) -> int:
 
 
 def _marks_outside_strings(body: bytes, enough: int) -> int:
-    """The same outside of strings, until there are enough; some 20 times as slow."""
+    """The same outside of strings, until there are enough."""
     if b"\\" in body:  # without escapes every quote begins or ends a string
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     octets, found, inside = np.frombuffer(body, np.uint8), 0, 0

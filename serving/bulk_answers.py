@@ -107,7 +107,8 @@ class BulkAnswer(NamedTuple):
 
     def columns_to_json(self) -> bytes:
         """The bytes of `columns()` as JSON."""
-        return orjson.dumps(self._columns(orjson.Fragment(b'["' + b'","'.join(_pieces(self.ids)) + b'"]')))
+        ids = self.ids.as_list() if isinstance(self.ids, Tokens) else orjson.dumps(self.ids)
+        return orjson.dumps(self._columns(orjson.Fragment(ids)))
 
     def _columns(self, ids: list[str] | orjson.Fragment) -> dict[str, Any]:
         """The fields of a `ColumnsPrediction`, in its order."""
@@ -143,7 +144,7 @@ class BulkAnswer(NamedTuple):
 
     def to_json(self) -> bytes:
         """The bytes of `predictions()` as JSON."""
-        pieces = [*self._numbers(), self._middles(), _pieces(self.ids), self._ends()]
+        pieces = [*self._numbers(), self._middles(), _members(self.ids), self._ends()]
         written = [b""] * (len(pieces) * len(self.ids))
         for place, column in enumerate(pieces):
             written[place :: len(pieces)] = column
@@ -163,16 +164,16 @@ class BulkAnswer(NamedTuple):
         coverage, names = self.origin.coverage, ("model", "version", "variant")
         start = b',"coverage":%b}' % orjson.dumps(coverage) if self._has_intervals() else b',"interval":null'
         start += b"".join(b',"%b":%b' % (name.encode(), orjson.dumps(getattr(self.origin, name))) for name in names)
-        middles = [start + b',"warnings":[],"prediction_id":"'] * len(self.value)
+        middles = [start + b',"warnings":[],"prediction_id":'] * len(self.value)
         for row, found in self.warnings.items():
-            middles[row] = b'%b,"warnings":%b,"prediction_id":"' % (start, _WARNINGS.dump_json(found))
+            middles[row] = b'%b,"warnings":%b,"prediction_id":' % (start, _WARNINGS.dump_json(found))
         return middles
 
     def _ends(self) -> list[bytes]:
         """From the id to the next row's prediction."""
-        ends = [b'","cached":false},{"prediction":'] * len(self.value)
+        ends = [b'"cached":false},{"prediction":'] * len(self.value)
         for row in self.cached:
-            ends[row] = b'","cached":true},{"prediction":'
+            ends[row] = b'"cached":true},{"prediction":'
         ends[-1] = ends[-1].partition(b',{"')[0]
         return ends
 
@@ -194,8 +195,8 @@ def _ids(
     return origin.ids.many(value, low, high, now)
 
 
-def _pieces(ids: Sequence[str]) -> list[bytes]:
-    return ids.pieces() if isinstance(ids, Tokens) else [name.encode() for name in ids]
+def _members(ids: Sequence[str]) -> list[bytes]:
+    return ids.as_members() if isinstance(ids, Tokens) else [b'"%b",' % name.encode() for name in ids]
 
 
 def _numbers(values: Sequence[float]) -> list[bytes]:

@@ -112,9 +112,8 @@ class FrontDoor:
     async def answer(self, endpoint: Endpoint, request: Request, request_id: str) -> Reply:
         """What the endpoint answers, or the refusal; raises nothing but the cancellation of a client that left."""
         try:
-            if len(request.body) > endpoint.most_values:
-                large = len(request.body) > LARGE_BYTES
-                await aside(large, body_values.check, request.body, endpoint.most_values)
+            if not body_values.passes(request.body, endpoint.most_values):
+                await aside(len(request.body) > LARGE_BYTES, body_values.check, request.body, endpoint.most_values)
             reply = await endpoint.handle(request)
             self._told(endpoint.path, None)
         except PlumblineError as error:

@@ -58,7 +58,7 @@ class RunnerLimits:
         timeout_seconds: deadline of a request, from its submission to its answer.
     """
 
-    max_batch_rows: int = 4096
+    max_batch_rows: int = 8192
     max_waiting_rows: int = 20_000
     timeout_seconds: float = 10.0
 

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     max_request_rows: int = Field(default=10_000, ge=1, le=100_000, description="Most rows in one request")
     max_batch_rows: int = Field(
-        default=4096,
+        default=8192,
         ge=1,
         le=100_000,
         description="Most rows that the model computes at once; larger requests are computed in parts of this size, or "
