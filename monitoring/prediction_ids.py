@@ -74,23 +74,20 @@ class Tokens(Sequence[str]):
     """n tokens, each made a str when it is asked for: answers to many rows are written from bytes.
 
     Args:
-        written: the tokens as JSON, each in quotes and with a comma after it.
+        json: a list of the tokens as JSON, without spaces.
     """
 
-    def __init__(self, written: bytes) -> None:
-        self._written = written
-
-    def as_list(self) -> bytes:
-        """All of them as a list in JSON."""
-        return b"[%b]" % self._written[:-1]
+    def __init__(self, json: bytes) -> None:
+        self.json = json
 
     def as_members(self) -> list[bytes]:
         """Each of them in quotes, and the comma before the next member of an object."""
-        found: list[bytes] = np.frombuffer(self._written, f"V{_WRITTEN_LENGTH}").tolist()
+        found: list[bytes] = np.frombuffer(self.json, f"V{_WRITTEN_LENGTH}", len(self), 1).tolist()
+        found[-1] = found[-1][:-1] + b","
         return found
 
     def __len__(self) -> int:
-        return len(self._written) // _WRITTEN_LENGTH
+        return len(self.json) // _WRITTEN_LENGTH
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -99,8 +96,8 @@ class Tokens(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | list[str]:
         if isinstance(place, slice):
             return [self[at] for at in range(*place.indices(len(self)))]
-        start = range(1, len(self._written), _WRITTEN_LENGTH)[place]
-        return self._written[start : start + TOKEN_LENGTH].decode()
+        start = range(len('["'), len(self.json), _WRITTEN_LENGTH)[place]
+        return self.json[start : start + TOKEN_LENGTH].decode()
 
 
 class IdWriter:
@@ -165,12 +162,17 @@ class IdWriter:
         rows["nonce"] = np.arange(len(rows), dtype="<u8") + np.uint64(first)  # after the last comes 0
         words = rows.view("<u4").reshape(len(rows), _ROW.itemsize // 4)
         rows["signature"] = self._signer.many(shared, first, words[:, 2 : 2 + WORDS])
-        written = np.empty((len(rows), _WRITTEN_LENGTH), np.uint8)
-        written[:, :_OWN_START] = np.frombuffer(b'"' + _spelt(shared), np.uint8)
+        if not len(rows):
+            return Tokens(b"[]")
         own = np.frombuffer(_spelt(rows.tobytes()), np.uint8)
-        written[:, _OWN_START:-2] = own.reshape(len(rows), TOKEN_LENGTH + 1 - _OWN_START)
-        written[:, -2:] = np.frombuffer(b'",', np.uint8)
-        return Tokens(written.tobytes())
+        json = np.empty(1 + len(rows) * _WRITTEN_LENGTH, np.uint8)
+        json[0] = ord("[")
+        each = json[1:].reshape(len(rows), _WRITTEN_LENGTH)
+        each[:, :_OWN_START] = np.frombuffer(b'"' + _spelt(shared), np.uint8)
+        each[:, _OWN_START:-2] = own.reshape(len(rows), TOKEN_LENGTH + 1 - _OWN_START)
+        each[:, -2:] = np.frombuffer(b'",', np.uint8)
+        json[-1] = ord("]")
+        return Tokens(json.tobytes())
 
 
 class IdReader:

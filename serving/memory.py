@@ -10,8 +10,8 @@ KEPT_BYTES = 64 * 1024**2
 """Freed memory that is kept for the next request; what goes beyond it goes back to the system."""
 
 YOUNG_OBJECTS = 10_000
-"""So many new objects that may form circles are looked through for some. Python's 700 are less than what a large request
-has at once, which was walked through again and again: 2 % of its time. A request leaves hardly any circle."""
+"""Python looks for circles among so many new objects. Its own 700 are fewer than a large request has at once: that was
+walked through again and again, 4 % of its time. Hardly any request leaves a circle."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST_KEPT_PIECE = 32 * 1024**2

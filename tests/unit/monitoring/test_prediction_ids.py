@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import string
@@ -99,6 +100,15 @@ def test_every_id_of_many_is_its_own() -> None:
     written = ids()
     tokens = [*written.many([1.0] * 3000, None, None, NOW)] + [written.one(1.0, None, None, NOW) for _ in range(3000)]
     assert len({read(token).nonce for token in tokens}) == 6000
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_many_are_a_list_in_json_and_members_of_objects(count: int) -> None:
+    tokens = ids().many([1.0] * count, None, None, NOW)
+    assert json.loads(tokens.json) == list(tokens)
+    assert len(tokens) == count
+    if count:
+        assert tokens.as_members() == [f'"{token}",'.encode() for token in tokens]
 
 
 def test_no_predictions_have_no_ids() -> None:

@@ -221,8 +221,7 @@ def test_what_msgspec_reads_has_the_types_that_the_class_takes(rows: type[Featur
         row = msgspec.json.decode(json.dumps(given), type=row_type)
     except msgspec.DecodeError:
         return  # it is not sure
-    named = dict(zip(rows.names(), msgspec.structs.astuple(row), strict=True))
-    matrix, sure = ColumnReader(rows).read({key: [value] for key, value in named.items()}, 1, typed=True)
+    matrix, sure = ColumnReader(rows).read_rows([row])
     if sure[0]:
         validated = rows.model_validate_json(json.dumps(given))
         assert matrix.tobytes() == RowEncoder(rows).matrix([validated]).tobytes()
@@ -234,7 +233,6 @@ def test_a_row_of_its_defaults_is_sure(rows: type[Features]) -> None:
     row_type = ColumnReader(rows).row_type()
     assert row_type is not None
     row = msgspec.json.decode(json.dumps(given), type=row_type)
-    named = {key: [value] for key, value in zip(rows.names(), msgspec.structs.astuple(row), strict=True)}
-    matrix, sure = ColumnReader(rows).read(named, 1, typed=True)
+    matrix, sure = ColumnReader(rows).read_rows([row])
     assert sure.all()
     assert matrix.tobytes() == RowEncoder(rows).matrix([rows.model_validate_json(json.dumps(given))]).tobytes()
