@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from time import perf_counter
@@ -20,12 +19,13 @@ from serving import body_values, pages, problems
 from serving.access import Audience
 from serving.admin import Admin, Models, PlanChange, Rollback
 from serving.asgi import HTML, JSON, Reply, Request
+from serving.aside import aside
 from serving.bulk_answers import BulkAnswer
 from serving.bulk_bodies import BulkBodies
 from serving.counting import OK
 from serving.drain import Drain
 from serving.live_models import LiveModels
-from serving.predictor import LARGE_ROWS, Predictor, aside
+from serving.predictor import LARGE_ROWS, Predictor
 from serving.request_reader import Valid
 from serving.single_bodies import SingleBodies
 
@@ -101,7 +101,6 @@ class Status(BaseModel):
 def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: int) -> list[Endpoint]:
     """What a client asks for."""
     single, bulk = SingleBodies(rows), BulkBodies(rows, max_rows)
-    reading = asyncio.Semaphore(1)  # a parser takes many times a body's memory, and the interpreter: no two at once
 
     async def predict(http: Request) -> Reply:
         started = perf_counter()
@@ -116,8 +115,7 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         http: Request, read_body: Callable[[bytes], Valid], write: Callable[[BulkAnswer], bytes]
     ) -> Reply:
         started = perf_counter()
-        async with reading if (large := len(http.body) > LARGE_BYTES) else nullcontext():
-            request = await aside(large, read_body, http.body)
+        request = await aside(len(http.body) > LARGE_BYTES, read_body, http.body)
         read = perf_counter()
         answer = await predictor.predict_matrix(*request)
         written = await aside(len(request.matrix) > LARGE_ROWS, write, answer)

@@ -26,11 +26,11 @@ from schemas.errors import (
 from serving import body_values, logs, pages, problems
 from serving.access import Access, Audience
 from serving.asgi import App, Message, Receive, Reply, Request, Scope, Send, header, send_reply
+from serving.aside import aside
 from serving.bodies import ClientGone, Place, Room, read_json
 from serving.cors import Cors
 from serving.drain import Drain, with_close
 from serving.endpoints import LARGE_BYTES, Endpoint
-from serving.predictor import aside
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from schemas import errors
 from schemas.outcomes import MAX_OUTCOMES, OutcomeReport, OutcomesRequest, OutcomesResponse
 from serving import body_values, problems
 from serving.asgi import JSON, Reply, Request, header
+from serving.aside import aside
 from serving.endpoints import BODY_ERRORS, LARGE_BYTES, Endpoint
 from serving.monitors import Monitors
 from serving.outcome_desk import OutcomeDesk
-from serving.predictor import aside
 
 PAGE = "/dashboard"
 

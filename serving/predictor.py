@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
 
 from monitoring.log_lines import LogBatch
 from monitoring.prediction_ids import IdWriter
@@ -20,6 +19,7 @@ from preprocessors.encoding import Matrix, RowEncoder
 from schemas.errors import PlumblineError
 from schemas.features import Features
 from schemas.predictions import BatchPrediction, Prediction
+from serving.aside import aside
 from serving.batch import Results
 from serving.bulk_answers import BulkAnswer, Origin, Warnings, warnings_of
 from serving.cache import Value
@@ -39,8 +39,6 @@ back for, and pay only when a fifth of the rows were asked before (docs/architec
 
 LARGE_ROWS = 1000
 """Larger answers are put together in a thread: other requests need not wait for it."""
-
-Got = TypeVar("Got")
 
 
 class Predictor:
@@ -162,11 +160,6 @@ class Predictor:
         except PlumblineError as error:
             shadow.observed.mirrored("failed", len(matrix))
             logger.info("shadow failed", extra={"version": shadow.name, "code": error.code})
-
-
-async def aside(large: bool, work: Callable[..., Got], *arguments: Any) -> Got:
-    """Do the work, in a thread if it is large."""
-    return await asyncio.to_thread(work, *arguments) if large else work(*arguments)
 
 
 async def _compute(chosen: LiveVersion, matrix: Matrix, rows: Sequence[int]) -> list[Value]:
