@@ -225,20 +225,34 @@ class IdReader:
                 yield mac.digest()
 
 
+class _Forks:
+    """How often this process is a copy of another one: to ask is no call of the system, as os.getpid is."""
+
+    count = 0
+
+    @classmethod
+    def one_more(cls) -> None:
+        cls.count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Forks.one_more)
+
+
 class _Nonces:
     """Random 8 bytes, never given twice: drawn in blocks, and anew in a process that was forked from another."""
 
     def __init__(self) -> None:
-        self._process, self._drawn = 0, iter(list[bytes]())
+        self._forks, self._drawn = _Forks.count, iter(list[bytes]())
 
     def one(self) -> bytes:
-        if self._process == os.getpid():
+        if self._forks == _Forks.count:
             for nonce in self._drawn:  # taking from a list's iterator is one step, so threads share it
                 return nonce
         block = os.urandom(NONCE_BYTES * _NONCES_AT_ONCE)
         nonces = [block[at : at + NONCE_BYTES] for at in range(0, len(block), NONCE_BYTES)]
         self._drawn = iter(nonces[1:])
-        self._process = os.getpid()
+        self._forks = _Forks.count
         return nonces[0]
 
 
