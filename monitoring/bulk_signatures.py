@@ -1,6 +1,6 @@
 """Signatures of many predictions at once: a hash of each row, hidden by a pad that is used once.
 
-One keyed BLAKE2b a row costs three times what reading the row's JSON does. The construction of Wegman and Carter
+One keyed BLAKE2b for each row takes as long as reading the row's JSON. The construction of Wegman and Carter
 ("New hash functions and their use in authentication and set equality", 1981) needs a cryptographic function only for
 the pads, so one call serves 64 rows; the hash is numpy's arithmetic: Multilinear of Lemire and Kaser ("Strongly
 universal string hashing is fast", 2014), thrice, with 32 bits each. Whoever has not the key forges a row with

@@ -108,10 +108,9 @@ class BulkAnswer(NamedTuple):
     def columns_to_json(self) -> bytes:
         """The bytes of `columns()` as JSON."""
         ids = self.ids.json if isinstance(self.ids, Tokens) else orjson.dumps(self.ids)
-        fields = self._columns([])
-        before = {name: fields.pop(name) for name in list(fields)[: list(fields).index("prediction_id")]}
-        del fields["prediction_id"]
-        return b"".join([orjson.dumps(before)[:-1], b',"prediction_id":', ids, b",", orjson.dumps(fields)[1:]])
+        # numbers alone stand before the ids, and megabytes of these are copied once
+        start, name, end = orjson.dumps(self._columns([])).partition(b'"prediction_id":')
+        return b"".join([start, name, ids, end.removeprefix(b"[]")])
 
     def _columns(self, ids: list[str]) -> dict[str, Any]:
         """The fields of a `ColumnsPrediction`, in its order."""
