@@ -45,8 +45,16 @@ def running(
 def runner_of(served: Served) -> psutil.Process:
     """The process of the runner service."""
     children = psutil.Process(served.process.pid).children(recursive=True)
-    [found] = [child for child in children if "house_prices_runner" in child.cmdline()]
+    [found] = [child for child in children if "house_prices_runner" in command_of(child)]
     return found
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Empty for one that has died: what was killed stays in the list until its parent asks for its end."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def rows_of(row: dict[str, Any]) -> list[dict[str, Any]]:
