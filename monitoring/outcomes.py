@@ -145,8 +145,20 @@ def _counted(terms: Terms, outcomes: Sequence[_Believed]) -> Counts:
         actual=np.array([outcome.actual for outcome in outcomes]),
         low=np.array([math.nan if one.low is None else one.low for one in issued]),
         high=np.array([math.nan if one.high is None else one.high for one in issued]),
-        draws=nonces / 2.0**64,
+        draws=_draws(nonces),
     )
+
+
+def _draws(nonces: npt.NDArray[np.uint64]) -> Vector:
+    """Uniform on 0 to 1, shape (n,), one for each nonce and always the same.
+
+    Nonces of one request follow one another, so they are scattered first, as SplitMix64 does it (Steele, Lea and Flood,
+    Fast splittable pseudorandom number generators, OOPSLA 2014).
+    """
+    mixed = nonces * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ mixed >> np.uint64(31)) / 2.0**64
 
 
 def _paired(edges: Sequence[float], outcomes: Sequence[_Believed]) -> Counts:

@@ -5,8 +5,8 @@ little-endian: format (1), tag of model and version (7), time in seconds (4), no
 high (4 each, float32, NaN without an interval). The ends are rounded outwards, so that what the client's interval held,
 the token's interval holds. 48 is a multiple of 3, so a token has no padding and one spelling.
 
-Format 1 is a prediction on its own, signed by keyed BLAKE2b. Format 2 is one of many: their nonces follow one another
-from a random one that 64 divides, and monitoring/bulk_signatures.py signs them.
+Nonces follow one another from a random one. Format 1 is a prediction on its own, signed by keyed BLAKE2b. Format 2 is
+one of many, whose first nonce 64 divides; monitoring/bulk_signatures.py signs them.
 
 The token is signed, not secret: its reader learns nothing that the answer did not say.
 """
@@ -20,6 +20,7 @@ import re
 import struct
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator, Sequence
+from itertools import count
 from math import isnan
 from typing import Literal, NamedTuple, overload
 
@@ -34,7 +35,7 @@ TAG_BYTES = 7
 NONCE_BYTES = 8
 TOKEN_LENGTH = 64
 
-_PAYLOAD = struct.Struct("<8sI8sdff")
+_PAYLOAD = struct.Struct("<8sIQdff")
 _READ = struct.Struct("<B7sI8sdff")
 _SHARED = struct.Struct("<8sI")
 """What the payloads of many begin with."""
@@ -45,8 +46,6 @@ _OWN_START = 1 + _SHARED.size // 3 * 4
 """Where a written token's own characters begin."""
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _SPELLING = re.compile(rb"[A-Za-z0-9_-]{%d}" % TOKEN_LENGTH)
-_NONCES_AT_ONCE = 512
-
 _OUTWARDS = 2.0**-23
 """More than rounding to float32 can move a number, relative to it."""
 
@@ -112,7 +111,7 @@ class IdWriter:
     def __init__(self, key: bytes, model: str, version: str) -> None:
         self._copy, self._signer, tag = _keyed(key).copy, BulkSigner(key), _tag(model, version)
         self._alone, self._among_many = bytes([ALONE]) + tag, bytes([AMONG_MANY]) + tag
-        self._nonces = _Nonces()
+        self._forks, self._nonces = _Forks.count, _nonces()
 
     def one(self, value: float, low: float | None, high: float | None, now: float) -> str:
         """The id of one prediction.
@@ -126,8 +125,10 @@ class IdWriter:
             floor = ceiling = _NAN
         else:
             floor, ceiling = low - abs(low) * _OUTWARDS, high + abs(high) * _OUTWARDS
+        if self._forks != _Forks.count:
+            self._nonces, self._forks = _nonces(), _Forks.count
         try:
-            payload = _PAYLOAD.pack(self._alone, int(now) & _SECONDS, self._nonces.one(), value, floor, ceiling)
+            payload = _PAYLOAD.pack(self._alone, int(now) & _SECONDS, next(self._nonces), value, floor, ceiling)
         except OverflowError:  # an end is larger than float32 holds
             assert low is not None
             assert high is not None
@@ -239,21 +240,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_Forks.one_more)
 
 
-class _Nonces:
-    """Random 8 bytes, never given twice: drawn in blocks, and anew in a process that was forked from another."""
-
-    def __init__(self) -> None:
-        self._forks, self._drawn = _Forks.count, iter(list[bytes]())
-
-    def one(self) -> bytes:
-        if self._forks == _Forks.count:
-            for nonce in self._drawn:  # taking from a list's iterator is one step, so threads share it
-                return nonce
-        block = os.urandom(NONCE_BYTES * _NONCES_AT_ONCE)
-        nonces = [block[at : at + NONCE_BYTES] for at in range(0, len(block), NONCE_BYTES)]
-        self._drawn = iter(nonces[1:])
-        self._forks = _Forks.count
-        return nonces[0]
+def _nonces() -> Iterator[int]:
+    """One after the other, beginning anywhere: two writers do not meet."""
+    return count(int.from_bytes(os.urandom(NONCE_BYTES), "little") >> 1)  # far from where 64 bits end
 
 
 def _spelt(token: bytes) -> bytes:

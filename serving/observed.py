@@ -37,12 +37,17 @@ MANY_ROWS = 512
 
 @dataclass
 class Gathered:
-    """What is to be counted. Lists of one entry a request; counters by what they are called in the metrics."""
+    """What is to be counted: matrices and times of requests, values of rows, and counters of rows.
 
-    rows: int = 0
+    Args:
+        answered: rows by variant.
+        cached: those of them that came from the cache.
+    """
+
     matrices: list[Matrix] = field(default_factory=list)
-    values: list[Sequence[float]] = field(default_factory=list)
-    predictions: Counter[tuple[Variant, bool]] = field(default_factory=Counter)
+    values: list[float] = field(default_factory=list)
+    answered: Counter[Variant] = field(default_factory=Counter)
+    cached: Counter[Variant] = field(default_factory=Counter)
     strange: Counter[str] = field(default_factory=Counter)
     shadow: Counter[str] = field(default_factory=Counter)
     validate: list[float] = field(default_factory=list)
@@ -76,15 +81,13 @@ class Observed:
             values: their predictions, n.
             cached: how many of them came from the cache.
         """
-        gathered, rows = self._gathered, len(values)
-        gathered.rows += rows
+        gathered = self._gathered
         gathered.matrices.append(matrix)
-        gathered.values.append(values)
+        gathered.values += values
+        gathered.answered[variant] += len(values)
         if cached:
-            gathered.predictions[variant, True] += cached
-        if cached < rows:
-            gathered.predictions[variant, False] += rows - cached
-        if gathered.rows >= MANY_ROWS and not self._told and self.when_many is not None:
+            gathered.cached[variant] += cached
+        if len(gathered.values) >= MANY_ROWS and not self._told and self.when_many is not None:
             self._told = True
             self.when_many()
 

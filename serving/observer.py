@@ -44,7 +44,8 @@ class Observer:
 
     def __init__(self, live: LiveModels, clock: Clock, sums: Callable[[], Sums]) -> None:
         self._live, self._clock, self._sums = live, clock, sums
-        self._requests: Counter[tuple[str, str]] = Counter()
+        self._answered: Counter[str] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
         self._seen: dict[Observed, tuple[Description, float]] = {}
         self._growth = Growth()
         self._room: CountingRoom | None = None
@@ -52,7 +53,10 @@ class Observer:
 
     def answered(self, path: str, error: PlumblineError | None = None) -> None:
         """A request was answered, or refused."""
-        self._requests[path, OK if error is None else error.code] += 1
+        if error is None:
+            self._answered[path] += 1
+        else:
+            self._refused[path, error.code] += 1
 
     def outcomes(self, described: Description, counts: Counts, pairs: Counts) -> None:
         """Outcomes of a version were judged; what to add, as monitoring/outcomes.py has it."""
@@ -95,11 +99,13 @@ class Observer:
         asyncio.get_running_loop().call_soon(self.count)
 
     def _count_service(self, service: Metrics) -> None:
-        for (path, code), number in self._requests.items():
+        for path, number in self._answered.items():
+            service.add("requests_total", number, path, OK)
+        for (path, code), number in self._refused.items():
             service.add("requests_total", number, path, code)
-            if code != OK:
-                service.add("errors_total", number, code)
-        self._requests.clear()
+            service.add("errors_total", number, code)
+        self._answered.clear()
+        self._refused.clear()
         for (name, *labels), number in self._sums().items():
             service.add(name, self._growth.of((name, *labels), number), *labels)
         service.set("generation", self._live.generation)
@@ -117,11 +123,12 @@ class Observer:
 
 def _count_version(counts: VersionCounts, observed: Observed) -> None:
     metrics, gathered = counts.metrics, observed.take()
-    if gathered.rows:
-        predictions = np.fromiter(chain.from_iterable(gathered.values), np.float64, gathered.rows)
-        counts.add_rows(rows_of(gathered.matrices), predictions)
-        for (variant, cached), number in gathered.predictions.items():
-            metrics.add("predictions_total", number, variant, str(cached).lower())
+    if gathered.values:
+        counts.add_rows(rows_of(gathered.matrices), np.array(gathered.values))
+        for variant, number in gathered.answered.items():
+            cached = gathered.cached[variant]
+            metrics.add("predictions_total", cached, variant, "true")
+            metrics.add("predictions_total", number - cached, variant, "false")
         for feature, number in gathered.strange.items():
             metrics.add("out_of_range_total", number, feature)
     for result, number in gathered.shadow.items():

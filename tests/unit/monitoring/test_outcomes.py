@@ -10,6 +10,7 @@ import pytest
 
 from monitoring import outcomes
 from monitoring.outcome_contract import OutcomeContract, Terms
+from monitoring.outcome_errors import EDGES
 from monitoring.outcome_reference import OutcomeReference, measure
 from monitoring.outcomes import Judge, Judged, OutcomeFigures, pair_counts
 from monitoring.prediction_ids import IdWriter
@@ -158,6 +159,20 @@ def test_counts_of_parts_add_up_to_those_of_the_whole_and_give_the_figures_of_tr
     errors = predicted / actual - 1
     assert total[outcomes.BELOW] == (errors < -TERMS.tolerated).sum()
     assert total[outcomes.LARGE] == (np.abs(errors) > REFERENCE.large_error).sum()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_outcomes_of_true_probabilities_are_spread_evenly_however_they_were_asked_for(
+    judge: Judge, at_once: bool
+) -> None:
+    judge.know("v1", Terms.of("logit", REFERENCE, None, OutcomeContract()))
+    writer, share, number = IdWriter(KEY, "houses", "v1"), 0.3, 4_000
+    one_by_one = (writer.one(share, None, None, NOW) for _ in range(number))
+    tokens = writer.many([share] * number, None, None, NOW) if at_once else one_by_one
+    truth = np.random.default_rng(3).uniform(size=number) < share
+    judged = judge.judge(list(zip(tokens, truth.astype(float).tolist(), strict=True)), NOW)
+    below = np.cumsum(judged.counts["v1"][outcomes.FIRST_BIN :])[:-1] / number
+    assert below == pytest.approx(((1 + EDGES) / 2).clip(0, 1), abs=2.5 / math.sqrt(number))  # Kolmogorov's distance
 
 
 def test_no_outcomes_have_no_figures() -> None:
