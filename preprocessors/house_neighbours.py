@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 
 from preprocessors.encoding import Matrix
 from preprocessors.house_columns import AGE, GRADE, LIVING, LOT, TYPE, YEAR, days, kilometres
+from schemas.features import Mask
 
 NAMES = [
     "near_price_level",
@@ -72,9 +73,15 @@ class Neighbours(BaseEstimator):  # type: ignore[misc]
                 (similar * residual).sum(axis=1) / (similar.sum(axis=1) + 0.2),
                 np.sqrt(np.maximum(means[:, _SQUARED] - means[:, _RESIDUAL] ** 2, 0)),
                 means[:, 1:6],
-                distance[:, 10],
+                self._tenth(distance, other_parcel),
             ]
         )
+
+    def _tenth(self, distance: Matrix, other_parcel: Mask) -> Matrix:
+        """Distance to the 10th sale of another house: training rows find themselves too, new ones do not."""
+        own = self.k - other_parcel.sum(axis=1)
+        tenth: Matrix = distance[np.arange(len(distance)), np.minimum(own + 9, self.k - 1)]
+        return tenth
 
     def _similarity(self, X: Matrix, about: Matrix) -> Matrix:
         grade = about[:, :, _GRADE] - X[:, GRADE, None]

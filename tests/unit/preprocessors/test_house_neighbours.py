@@ -37,8 +37,8 @@ def brute_force(house: Matrix, sales: Matrix, residual: Matrix) -> list[float]:
     """The features of one house, written as one would tell them."""
     squared = ((kilometres(sales) - kilometres(house[None, :])) ** 2).sum(axis=1)
     nearest = np.argsort(squared, kind="stable")[:K]
-    tenth = float(np.sqrt(squared[nearest[10]]))
     others = [sale for sale in nearest if squared[sale] > 1e-6]
+    tenth = float(np.sqrt(squared[others[9]]))
     built = days(sales) / YEAR - sales[:, AGE]
     own_built = days(house[None, :])[0] / YEAR - house[AGE]
     level, level_similar, near_sum, similar_sum = 0.0, 0.0, 0.3, 0.2
