@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from preprocessors.encoding import Matrix
 from schemas.features import NEVER_SEEN, Features
+
+_FIRST_DAY, _LAST_DAY = date(1000, 1, 1).toordinal(), date.max.toordinal()
 
 
 class TrainingRanges(BaseModel):
@@ -53,6 +56,7 @@ class FeatureCheck:
         # float32 is what the trees see: a bound must not be crossed by rounding alone
         self._low = np.asarray(ranges.low, dtype=np.float32)
         self._high = np.asarray(ranges.high, dtype=np.float32)
+        self._dates = {column.name for column in rows.columns() if column.kind == "date"}
         self._categories = [(i, c.name) for i, c in enumerate(rows.columns()) if c.kind == "category"]
         names = {name for _, name in self._categories}
         self._low[[name in names for name in ranges.names]] = NEVER_SEEN  # a level never seen has its own finding
@@ -75,5 +79,11 @@ class FeatureCheck:
 
     def _outside(self, row: int, column: int) -> Strange:
         name, low, high = self._ranges.names[column], self._ranges.low[column], self._ranges.high[column]
-        message = f"{name} is outside its training range, {low:.6g} to {high:.6g}"
+        first, last = map(_day, (low, high)) if name in self._dates else (f"{low:.6g}", f"{high:.6g}")
+        message = f"{name} is outside its training range, {first} to {last}"
         return Strange(row, "outside_training_range", name, message)
+
+
+def _day(number: float) -> str:
+    """An encoded date as clients write it; a pipeline may have made another number of it."""
+    return date.fromordinal(int(number)).isoformat() if _FIRST_DAY <= number <= _LAST_DAY else f"{number:.6g}"

@@ -52,7 +52,9 @@ class Plan(_Part):
             if version == "latest":  # every worker would take it for another version
                 raise PydanticCustomError("latest", "a plan names versions; latest is not one")
             if self.versions.count(version) > 1:
-                raise PydanticCustomError("twice", "{version} has two parts in the plan", {"version": version})
+                raise PydanticCustomError(
+                    "twice", "{version} has two parts in the plan; take it out of the one first", {"version": version}
+                )
         return self
 
     @property

@@ -30,12 +30,22 @@ MAX_BYTES = 256 * 1024
 
 
 class Kept(BaseModel):
-    """A plan that was written, and when."""
+    """A plan that was written, and when.
+
+    Args:
+        restores: the generation that it brought back, if it is a way back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     written: AwareDatetime
     plan: Plan
+    restores: int | None = None
+
+    @property
+    def stands_at(self) -> int:
+        """The generation from which a further way back leads on."""
+        return self.plan.generation if self.restores is None else self.restores
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class PlanFile:
         """Replace the plan in one step: a reader finds the old one or the new one, whole.
 
         Args:
-            plan: its own generation does not matter; it gets the next one.
+            plan: it gets the next generation. If it is a kept one, the history has this as a way back to that.
             replaces: generation of the plan that the change was made from; NO_PLAN where none can be read.
 
         Returns:
@@ -127,7 +137,8 @@ class PlanFile:
             # a deleted plan leaves its history, and its generations are not given twice
             numbered = plan.numbered(1 + max([found, *(entry.plan.generation for entry in kept.entries)]))
             self._replace(self._real, numbered.model_dump_json(indent=1).encode() + b"\n")
-            self._remember([*kept.entries, Kept(written=datetime.now(UTC), plan=numbered)])
+            restores = next((entry.stands_at for entry in kept.entries if entry.plan == plan), None)
+            self._remember([*kept.entries, Kept(written=datetime.now(UTC), plan=numbered, restores=restores)])
             return numbered
 
     def last_good(self) -> Plan | None:
@@ -151,8 +162,8 @@ class PlanFile:
     def previous(self, generation: int | None = None) -> Plan:
         """The plan to roll back to. Writing it is up to the caller.
 
-        Without a generation: the last that said something else than the present one, or, if there is no readable plan,
-        the last one known. Rolling back twice therefore leads back to where one was.
+        Without a generation: the last before the present one that said something else, or, where no plan can be read,
+        the last one known. Rolling back again leads further back, never to what was rolled back from.
 
         Raises:
             PlanRefused: no such plan is kept.
@@ -161,8 +172,7 @@ class PlanFile:
         if generation is not None:
             found = [entry.plan for entry in entries if entry.plan.generation == generation]
         else:
-            current = self._kept().current
-            found = [entry.plan for entry in entries if not (current and entry.plan.says_the_same(current.plan))]
+            found = [entry.plan for entry in _before(self._kept().current, entries)]
         if not found:
             wanted = "plan before this one" if generation is None else f"generation {generation}"
             raise PlanRefused(f"no {wanted} is kept beside {self.path}; `history` shows what is")
@@ -247,6 +257,16 @@ class _Known:
 
     entries: list[Kept]
     current: Kept | None
+
+
+def _before(current: Kept | None, entries: list[Kept]) -> list[Kept]:
+    """Those that a way back can lead to, the newest first, as `entries` are; all of them without a readable plan."""
+    if current is None:
+        return entries
+    generations = [entry.plan.generation for entry in entries]
+    stands_at = current.stands_at
+    older = entries[generations.index(stands_at) + 1 :] if stands_at in generations else []
+    return [entry for entry in older if not entry.plan.says_the_same(current.plan)]
 
 
 def _replace_durably(path: Path, data: bytes) -> None:

@@ -58,9 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     canary.add_argument("version", nargs="?", help="a version's name, `none` to end the trial; default: as now")
     canary.add_argument("--weight", type=float, help="share of the routing keys, 0 to 1; 0 ends the trial")
     shadow = commands.add_parser("shadow", parents=[forced], help="let versions predict without answering")
-    shadow.add_argument("versions", nargs="*", metavar="version", help="these and no others; none: no shadows")
+    shadow.add_argument("versions", nargs="*", metavar="version", help="these and no others; nothing: no shadows")
     commands.add_parser("promote", help="make the canary the stable version")
-    rollback = commands.add_parser("rollback", parents=[forced], help="write the plan before this one again")
+    rollback = commands.add_parser(
+        "rollback", parents=[forced], help="write the plan before this one again; again: the one before that"
+    )
     rollback.add_argument("--to", type=int, metavar="GENERATION", help="write this one again; see `history`")
     commands.add_parser("history", help="the last plans")
     return parser
@@ -138,6 +140,8 @@ def _canary(plan: Plan, version: str | None, weight: float | None) -> Plan:
         return plan.without_canary()
     present = plan.canary.version if plan.canary else None
     version = _resolved(plan.model, version) if version else present
+    if weight is not None and weight > 1:
+        raise PlanRefused(f"--weight is a share from 0 to 1, not percent: {weight / 100:g} for {weight:g} %")
     if version is None:
         raise PlanRefused("there is no canary yet; name a version: canary V --weight 0.1")
     if weight is None:

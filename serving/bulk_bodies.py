@@ -111,9 +111,9 @@ class BulkBodies:
         uneven = self._uneven(columns)
         if uneven:
             raise problems.invalid(uneven)
-        matrix, broken = self._rows_of(columns)
+        matrix, broken, count = self._rows_of(columns)
         if broken or details:
-            raise problems.invalid(broken + details)
+            raise problems.invalid(broken + details, count + len(details))
         return Valid(matrix, parsed.get("version"), parsed.get("routing_key"))
 
     def _uneven(self, columns: Mapping[str, Cells]) -> Details:
@@ -133,24 +133,28 @@ class BulkBodies:
         counted = _details(self._rows_allowed.validate_json, orjson.dumps([0] * expected))
         return wrong or [{**detail, "loc": ("columns",)} for detail in counted]
 
-    def _rows_of(self, columns: Mapping[str, Cells]) -> tuple[Matrix, Details]:
-        """The matrix, and what is wrong with the rows; those that are not sure are asked as rows."""
+    def _rows_of(self, columns: Mapping[str, Cells]) -> tuple[Matrix, Details, int]:
+        """The matrix, what is wrong with the rows, as far as it is listed, and how much that is in all.
+
+        Rows that are not sure are asked as rows.
+        """
         count = len(next(iter(columns.values())))
         matrix, sure = self._reader.read(columns, count)
         asked = np.flatnonzero(~sure).tolist()
         if not asked:
-            return matrix, []
+            return matrix, [], 0
         names = list(columns)
         cells = zip(*([column[row] for row in asked] for column in columns.values()), strict=True)
         written = json.dumps([dict(zip(names, row, strict=True)) for row in cells])
         try:
             matrix[asked] = self._encoder.matrix(self._some_rows.validate_json(written))
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            return matrix, [
-                {**detail, "loc": ("rows", asked[int(detail["loc"][0])], *detail["loc"][1:])} for detail in found
-            ]
-        return matrix, []
+            found: Details = problems.listed(error)
+            for detail in found:
+                at, *rest = detail["loc"]
+                detail["loc"] = ("rows", asked[int(at)], *rest)
+            return matrix, found, error.error_count()
+        return matrix, [], 0
 
 
 def _parsed(body: bytes) -> Any:

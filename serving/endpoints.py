@@ -29,8 +29,8 @@ from serving.predictor import LARGE_ROWS, Predictor
 from serving.request_reader import Valid
 from serving.single_bodies import SingleBodies
 
-LARGE_BYTES = 64 * 1024
-"""Larger bodies are read in a thread: other requests need not wait for it."""
+LARGE_BYTES = 16 * 1024
+"""Larger bodies are read in a thread: other requests need not wait for it, not even if every row of it is broken."""
 
 BODY_ERRORS: tuple[type[PlumblineError], ...] = (
     *(errors.MalformedJson, errors.SlowBody, errors.TooLarge, errors.UnsupportedMediaType, errors.InvalidInput),
@@ -118,7 +118,7 @@ def prediction_endpoints(predictor: Predictor, rows: type[Features], max_rows: i
         request = await aside(len(http.body) > LARGE_BYTES, read_body, http.body)
         read = perf_counter()
         answer = await predictor.predict_matrix(*request)
-        written = await aside(len(request.matrix) > LARGE_ROWS, write, answer)
+        written = await aside(len(request.matrix) + len(answer.warnings) > LARGE_ROWS, write, answer)
         answer.origin.observed.took(read - started, perf_counter() - started)
         return Reply(200, [JSON], written)
 

@@ -38,7 +38,7 @@ back for, and pay only when a fifth of the rows were asked before (docs/architec
 
 
 LARGE_ROWS = 1000
-"""Larger answers are put together in a thread: other requests need not wait for it."""
+"""Answers of more rows and warnings are put together in a thread: other requests need not wait for it."""
 
 
 class Predictor:
@@ -100,9 +100,10 @@ class Predictor:
         chosen = live.versions[choice.version]
         self._mirror(live, chosen, matrix)
         origin = chosen.origins.get(choice.variant) or self._origin(chosen, choice)
-        large, now = len(matrix) > LARGE_ROWS, self._monitors.clock
+        now = self._monitors.clock
         if self._cache is None or len(matrix) > MOST_CACHED_ROWS:
             results = await chosen.runner.submit(matrix)
+            large = len(matrix) + len(results.strange) > LARGE_ROWS
             answer = await aside(large, BulkAnswer.computed, origin, results, now())
         else:
             found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))

@@ -74,12 +74,18 @@ def validated(model: type[Any], body: bytes) -> Any:
 
 def from_validation(error: ValidationError) -> PlumblineError:
     """A pydantic error as ours: malformed JSON, or a list of broken fields that never repeats a value."""
-    count = error.error_count()
-    details = _first_of_many(error) if count > MANY_ERRORS else error.errors(include_url=False, include_input=False)
+    count, details = error.error_count(), listed(error)
     if count == 1 and details[0]["type"] == "json_invalid":
         reason = str(details[0].get("ctx", {}).get("error", "it cannot be parsed"))
         return MalformedJson(f"The body is not valid JSON: {reason}.")
     return invalid(details, count)
+
+
+def listed(error: ValidationError) -> list[Any]:
+    """Details of an error, as pydantic describes them: all, or of very many those that an answer lists."""
+    if error.error_count() > MANY_ERRORS:
+        return _first_of_many(error)
+    return error.errors(include_url=False, include_input=False)
 
 
 def _first_of_many(error: ValidationError) -> list[Any]:

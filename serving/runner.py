@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from preprocessors.encoding import Matrix
 from schemas.errors import Internal, Overloaded, PlumblineError, TimedOut, Unavailable
+from serving.aside import aside
 from serving.batch import ComputesBatches, Outcome, Request, Results, join
 from serving.guilty_rows import renumbered
 
@@ -178,7 +179,7 @@ class Runner:
             raise self._timed_out() from None
         finally:
             self.counts.waiting_rows -= len(rows) - sent
-        return join(parts)
+        return await aside(any(part.strange for part in parts), join, parts)
 
     def _part_rows(self) -> int:
         quick = int(PART_SECONDS * self._recent_rows / self._recent_seconds) if self._recent_seconds else 0

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import xgboost
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 
 from preprocessors.encoding import Matrix
 from preprocessors.estimator import EstimatorPipeline
 from registry.manifest import ScalePart
 from schemas.features import Vector
-from training.dataset import Dataset, Split
+from training.dataset import Dataset, Split, UnusableData
 from training.intervals import SMALLEST_ERROR, conformal, fit_scale
 from training.recipe import Fitted
 
@@ -26,7 +26,7 @@ USUAL_ERROR = 10 * SMALLEST_ERROR
 
 @dataclass(frozen=True)
 class EstimatorFit:
-    """A recipe's `fit` for any scikit-learn model. The recipe's target needs `offset=True`, and the same link.
+    """A recipe's `fit` for any scikit-learn regressor. The recipe's target needs `offset=True`, and the same link.
 
     Args:
         model: an unfitted estimator or Pipeline; it gets the encoded matrix, in which missing values are NaN. Give it
@@ -40,7 +40,16 @@ class EstimatorFit:
     coverage: float = 0.9
 
     def __call__(self, split: Split, progress: Callable[[str], None]) -> Fitted:
-        """Fit on the fit part, calibrate the intervals, then fit on fit and calibration parts together."""
+        """Fit on the fit part, calibrate the intervals, then fit on fit and calibration parts together.
+
+        Raises:
+            UnusableData: the model is a classifier: its labels are no numbers to be near, and have no intervals.
+        """
+        if is_classifier(self.model):
+            raise UnusableData(
+                f"{type(self.model).__name__} is a classifier, and EstimatorFit fits numbers only: take a regressor, "
+                "or write a fit of your own with link='logit', as docs/bring-your-model.md says"
+            )
         progress("on the fit part")
         known, calibration = split.fit, split.calibration
         early = self._fitted(known, known.raw, self._link(known.target))

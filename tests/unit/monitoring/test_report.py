@@ -243,4 +243,4 @@ def test_a_model_that_has_answered_nothing_is_told_what_to_do(
     monkeypatch.setenv("PLUMBLINE_STATE_FOLDER", str(tmp_path / "state"))
     assert main(["--model", "parcels", "--output", str(tmp_path / "report.html")]) == 1
     assert f"{tmp_path}/state/predictions holds no prediction log" in (said := capsys.readouterr().err)
-    assert "Ask the service something first" in said
+    assert "PLUMBLINE_PREDICTION_LOG" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 import numpy as np
@@ -66,6 +67,19 @@ def test_computed_inputs_are_checked_as_raw_ones_are() -> None:
     (strange,) = find([0.5, 0, 0, 4.0])
     assert strange.feature == "weight_per_origin"
     assert strange.message == "weight_per_origin is outside its training range, 5 to 1.23457e+06"
+
+
+class Visit(Features):
+    """A row with a date."""
+
+    day: date
+
+
+def test_the_range_of_dates_is_told_as_dates_unless_the_pipeline_made_other_numbers_of_them() -> None:
+    for low, high, said in ((734503.0, 736237.0, "2012-01-01 to 2016-09-30"), (-1.5, 2.0, "-1.5 to 2")):
+        check = FeatureCheck(Visit, TrainingRanges(names=["day"], low=[low], high=[high]))
+        (strange,) = check.find(np.array([[high + 1]]), np.array([[high + 1]]))
+        assert strange.message == f"day is outside its training range, {said}"
 
 
 def test_a_message_never_holds_the_value_that_was_sent() -> None:

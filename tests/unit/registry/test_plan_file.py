@@ -149,13 +149,28 @@ def test_a_plain_link_keeps_pointing_at_the_plan(file: PlanFile, tmp_path: Path)
 
 def test_rolling_back_writes_the_plan_before_as_a_new_generation(file: PlanFile) -> None:
     first = file.write(new_plan(MODEL, "a").with_shadows("s"), replaces=NO_PLAN)
-    second = file.write(first.with_stable("b"), replaces=1)
+    file.write(first.with_stable("b"), replaces=1)
     back = file.write(file.previous(), replaces=2)
     assert back == first.numbered(3)
-    assert file.write(file.previous(), replaces=3) == second.numbered(4)  # twice leads back
     assert file.previous(1) == first
     with pytest.raises(PlanRefused, match="no generation 9 is kept"):
         file.previous(9)
+
+
+def test_rolling_back_again_leads_further_back_and_never_to_what_was_left(file: PlanFile) -> None:
+    plans = [new_plan(MODEL, "old"), new_plan(MODEL, "old").with_canary("bad", 0.5), new_plan(MODEL, "bad")]
+    for generation, plan in enumerate(plans):
+        file.write(plan, replaces=generation)
+    assert file.write(file.previous(), replaces=3).says_the_same(plans[1])
+    assert file.write(file.previous(), replaces=4).says_the_same(plans[0])
+    with pytest.raises(PlanRefused, match="no plan before this one"):
+        file.previous()
+    file.write(plans[0].with_stable("new"), replaces=5)
+    assert file.write(file.previous(), replaces=6).says_the_same(plans[0])
+    with pytest.raises(PlanRefused, match="no plan before this one"):  # and not the bad one, which came later
+        file.previous()
+    assert file.write(file.previous(3), replaces=7).stable == "bad"
+    assert file.previous().says_the_same(plans[1])
 
 
 def test_nothing_to_roll_back_to_is_said(file: PlanFile) -> None:

@@ -7,12 +7,15 @@ from datetime import date
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from registry import pipeline_file
 from registry.bundle import Answers, ModelVersion
 from registry.manifest import Target
 from tests.unit.training.synthetic import Car, every_day, record
-from training.dataset import Split, split_by_time, validate
+from training.dataset import Split, UnusableData, split_by_time, validate
 from training.estimator import EstimatorFit
 from training.recipe import Fitted
 
@@ -48,6 +51,12 @@ def test_it_predicts_what_the_estimator_does_and_its_intervals_hold(log: bool, o
     assert answers.high is not None
     inside = (parts.test.target >= answers.low) & (parts.test.target <= answers.high)
     assert 0.85 < inside.mean() < 0.95
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())])
+def test_a_classifier_is_refused_and_not_served_as_a_number(model: object) -> None:
+    with pytest.raises(UnusableData, match="is a classifier"):
+        EstimatorFit(model)(split(), lambda text: None)
 
 
 def test_what_is_unknown_makes_the_interval_wider() -> None:
