@@ -45,8 +45,8 @@ def log_files(place: Path) -> list[Path]:
     if not found:
         raise FileNotFoundError(
             f"{place} holds no prediction log: no file there ends in .jsonl. A service logs one ordinary row in a "
-            "hundred unless PLUMBLINE_PREDICTION_LOG says otherwise (1: all). Ask it something first, or name the log's "
-            "folder with --log."
+            "hundred unless PLUMBLINE_PREDICTION_LOG says otherwise (1: all). Ask it something first, or name the "
+            "log's folder with --log."
         )
     return found
 

@@ -29,6 +29,7 @@ function layout(colour, { nothing = null, ...more }) {
     margin: { l: 8, r: 8, t: 8, b: 8 },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colour.quiet } },
     ...more,
+    shapes: nothing ? [] : more.shapes,
     annotations: nothing ? [{ text: nothing, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { color: colour.quiet } }] : [],
     xaxis: { ...axis, showgrid: false, ...more.xaxis },
     yaxis: { ...axis, rangemode: "tozero", nticks: 5, ...more.yaxis },
@@ -53,6 +54,7 @@ if (document.readyState === "complete") missing();
 else window.addEventListener("load", missing);
 
 const WAITING = "the first figures come within a few seconds";
+const SAMPLED = "a point an hour, of 30 outcomes or more";
 
 /** The variant, and where two versions have the same one, the version too. */
 function called(version, versions) {
@@ -127,6 +129,7 @@ export function bias(outcomes) {
       marker: { size: 4, color: colour.accent }, line: { color: colour.accent, width: 1.4 }, customdata: history.map((point) => point.outcomes),
       hovertemplate: `%{y:.2f}${scale === "relative" ? " %" : ""} of %{customdata} outcomes<extra></extra>`,
     }],
+    nothing: history.length ? null : SAMPLED,
     yaxis: { rangemode: "normal", ticksuffix: scale === "relative" ? " %" : "", zeroline: true, zerolinecolor: colour.quiet },
     shapes: tolerated === null ? [] : [{ type: "rect", xref: "paper", x0: 0, x1: 1, y0: -tolerated, y1: tolerated, fillcolor: colour.band, line: { width: 0 }, layer: "below" }],
   }));
@@ -139,6 +142,7 @@ export function coverage(outcomes) {
       type: "scatter", mode: "lines+markers", x: moments(history), y: history.map((point) => point.coverage),
       marker: { size: 4, color: colour.accent }, line: { color: colour.accent, width: 1.4 }, hovertemplate: "%{y:.1%}<extra></extra>",
     }],
+    nothing: history.length ? null : SAMPLED,
     yaxis: { rangemode: "normal", tickformat: ".0%" },
     shapes: promised.coverage === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: promised.coverage, y1: promised.coverage, line: { color: colour.text, width: 1.2, dash: "dash" } }],
   }));
