@@ -170,7 +170,7 @@ class Bundle(Description):
             if got is not None and not _same(got, np.asarray(expected)):
                 raise GoldenMismatch(
                     f"version {self.version}: the golden rows do not give the answers that they gave in training; "
-                    "train on this platform, or compare its libraries with those of the manifest"
+                    "train again here, or bring the code and the libraries that the manifest names"
                 )
 
 

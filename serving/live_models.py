@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -176,6 +177,7 @@ async def _open_here(definition: ModelDefinition, version: str, demands: Demands
 
 
 def _give_back_memory() -> None:
-    """Return the pages of versions that left; glibc would keep them for the next one."""
+    """Return the memory of versions that left: Python looks for circles seldom, and glibc would keep the pages."""
+    gc.collect()  # what was imported is frozen, so this is quick
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
