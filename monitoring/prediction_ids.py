@@ -46,6 +46,7 @@ _OWN_START = 1 + _SHARED.size // 3 * 4
 """Where a written token's own characters begin."""
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _SPELLING = re.compile(rb"[A-Za-z0-9_-]{%d}" % TOKEN_LENGTH)
+
 _OUTWARDS = 2.0**-23
 """More than rounding to float32 can move a number, relative to it."""
 

@@ -56,8 +56,12 @@ class FeatureCheck:
         # float32 is what the trees see: a bound must not be crossed by rounding alone
         self._low = np.asarray(ranges.low, dtype=np.float32)
         self._high = np.asarray(ranges.high, dtype=np.float32)
-        self._dates = {column.name for column in rows.columns() if column.kind == "date"}
         self._categories = [(i, c.name) for i, c in enumerate(rows.columns()) if c.kind == "category"]
+        dates = {column.name for column in rows.columns() if column.kind == "date"}
+        self._messages = [  # what is strange about a column is the same for every row
+            f"{name} is outside its training range, {_told(low, name in dates)} to {_told(high, name in dates)}"
+            for name, low, high in zip(ranges.names, ranges.low, ranges.high, strict=True)
+        ]
         names = {name for _, name in self._categories}
         self._low[[name in names for name in ranges.names]] = NEVER_SEEN  # a level never seen has its own finding
 
@@ -78,12 +82,11 @@ class FeatureCheck:
         return found
 
     def _outside(self, row: int, column: int) -> Strange:
-        name, low, high = self._ranges.names[column], self._ranges.low[column], self._ranges.high[column]
-        first, last = map(_day, (low, high)) if name in self._dates else (f"{low:.6g}", f"{high:.6g}")
-        message = f"{name} is outside its training range, {first} to {last}"
-        return Strange(row, "outside_training_range", name, message)
+        return Strange(row, "outside_training_range", self._ranges.names[column], self._messages[column])
 
 
-def _day(number: float) -> str:
-    """An encoded date as clients write it; a pipeline may have made another number of it."""
-    return date.fromordinal(int(number)).isoformat() if _FIRST_DAY <= number <= _LAST_DAY else f"{number:.6g}"
+def _told(bound: float, is_date: bool) -> str:
+    """A bound as clients write such values; of a date a pipeline may have made another number."""
+    if is_date and _FIRST_DAY <= bound <= _LAST_DAY:
+        return date.fromordinal(int(bound)).isoformat()
+    return f"{bound:.6g}"

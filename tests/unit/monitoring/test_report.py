@@ -244,3 +244,4 @@ def test_a_model_that_has_answered_nothing_is_told_what_to_do(
     assert main(["--model", "parcels", "--output", str(tmp_path / "report.html")]) == 1
     assert f"{tmp_path}/state/predictions holds no prediction log" in (said := capsys.readouterr().err)
     assert "PLUMBLINE_PREDICTION_LOG" in said
+    assert "Ask it something first" in said

@@ -82,6 +82,7 @@ def test_commands_change_the_plan(
         ("canary v9 --weight 0.1", "holds no version v9"),
         ("shadow v2 v9", "holds no version v9"),
         ("canary v1 --weight 0.1", "v1 has two parts in the plan"),
+        ("canary v2 --weight 1.5", "is a share from 0 to 1"),
         ("canary v2 --weight 15", "is a share from 0 to 1, not percent: 0.15 for 15 %"),
         ("canary v2 --weight nan", "finite number"),
         ("canary v2", "say how much v2 is to answer"),
