@@ -13,8 +13,8 @@ from rich.console import Console
 
 from benchmarks import chart, environments, measure, tables
 from benchmarks.contestants import Contestant, contestants
-from benchmarks.figures import Results
-from benchmarks.material import prepare
+from benchmarks.figures import OURS, UNWATCHED, Results
+from benchmarks.material import Material, prepare
 from benchmarks.measure import Options
 from deploy.environments import Unfit, environment
 
@@ -57,14 +57,23 @@ def run(options: argparse.Namespace, console: Console) -> Results:
     chosen = _chosen(contestants(peers.absolute(), mlserver and mlserver.absolute(), material), options.only)
     plan = Options(options.rounds, options.seconds, options.connections)
     servers = measure.rounds(chosen, material, plan, console)
+    turns = _turns(chosen, material, plan, console)
     many, refused = ({}, {}) if options.no_bulk else measure.bulk(chosen, material, options.seconds, console)
     return {
         "environment": environments.describe(peers, mlserver),
         "options": {"rounds": plan.rounds, "seconds": plan.seconds, "connections": plan.connections},
         "servers": servers,
+        "turns": turns,
         "bulk": many,
         "absent": {**absent, **refused},
     }
+
+
+def _turns(chosen: list[Contestant], material: Material, plan: Options, console: Console) -> list[list[float]]:
+    by_name = {one.name: one for one in chosen}
+    if not {OURS, UNWATCHED} <= by_name.keys():
+        return []
+    return measure.by_turns(by_name[OURS], by_name[UNWATCHED], material, plan, console)
 
 
 def write(results: Results, folder: Path) -> None:

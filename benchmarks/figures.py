@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 Results = dict[str, Any]
-"""results.json: `servers` by name with `rounds`, each with `ready_seconds`, `memory_mib` and `loads` by connections."""
+"""results.json: `servers` by name with `rounds`, each with `ready_seconds`, `memory_mib` and `loads` by connections;
+`turns` with pairs of requests a second, with monitoring and without."""
 
-FLOOR, OURS = "floor", "plumbline"
+FLOOR, OURS, UNWATCHED = "floor", "plumbline", "unwatched"
 IN_PROCESS, IN_PROCESS_PUBLISHED = "in process", "in process, published model"
 IN_NOTEBOOK = "in process, pipeline.predict(DataFrame)"
 
@@ -60,6 +61,12 @@ def bulk_share(results: Results, key: str, rows: str) -> float | None:
     alone = bulk.get(IN_PROCESS_PUBLISHED if "published" in key else IN_PROCESS, {})
     one, two = bulk[key].get(rows), alone.get(rows)
     return one / two if one and two else None
+
+
+def watching(results: Results) -> list[float]:
+    """Share of the throughput that monitoring costs: lower quartile, median and upper quartile of the turns."""
+    costs = [1.0 - on / off for on, off in results.get("turns", []) if off]
+    return quantiles(costs, n=4) if len(costs) > 1 else []
 
 
 def _by_round(results: Results, name: str, connections: int) -> list[Any]:

@@ -26,6 +26,9 @@ WARM_UP_CONNECTIONS = 16
 BULK_SECONDS = 60
 MUCH = 0.05
 """Share of the server's core from which on others disturb the measurement."""
+TURNS = 12
+"""Pairs of turns a round."""
+TURN_CONNECTIONS = 64
 ROWS_A_RUN = 1_000_000
 """More than one run sends."""
 
@@ -87,6 +90,38 @@ def _line(number: int, name: str, found: dict[str, Any]) -> str:
     others = max(one["others"] for _, one in loads)
     disturbed = f"  (others took up to {others:.0%} of the server's core)" if others > MUCH else ""
     return f"round {number} {name}: {', '.join(seen)}{problem}{disturbed}"
+
+
+def by_turns(
+    watched: Contestant, unwatched: Contestant, material: Material, options: Options, console: Console
+) -> list[list[float]]:
+    """Requests a second with monitoring and without, in pairs of a second each, which drift and noise reach alike.
+
+    Both servers run; the one whose turn it is not is paused. Each round starts them anew.
+    """
+    script, pairs = load.write_script(material.folder), list[list[float]]()
+    for number in range(options.rounds):
+        with serve(watched, material) as one, serve(unwatched, material) as other:
+            servers = [(watched, one), (unwatched, other)]
+            for _, running in servers:
+                running.pause()
+            for pair in range(-1, TURNS):  # the first warms up
+                found = {
+                    contestant.name: _turn(contestant, running, material, script)
+                    for contestant, running in (servers if pair % 2 else reversed(servers))
+                }
+                if pair >= 0:
+                    pairs.append([found[watched.name], found[unwatched.name]])
+        console.print(f"round {number + 1} of turns with monitoring and without")
+    return pairs
+
+
+def _turn(contestant: Contestant, running: Running, material: Material, script: Path) -> float:
+    running.go_on()
+    target = Target(running.url, contestant.path, contestant.bodies(material), contestant.mode)
+    seen = load.run(script, target, TURN_CONNECTIONS, 1.0, LOAD_CORE)
+    running.pause()
+    return seen.per_second
 
 
 def bulk(

@@ -13,7 +13,7 @@ ABSENT = "-"
 def page(results: Results) -> str:
     """The whole page."""
     parts = [_head(results), _throughput(results), _latency(results), _cost(results), _ratios(results)]
-    parts += [_cache(results), _bulk(results), _absent(results), _machine(results)]
+    parts += [_watching(results), _cache(results), _bulk(results), _absent(results), _machine(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -117,6 +117,19 @@ def _cost_against(results: Results, name: str, columns: Sequence[int]) -> list[s
         ours, other = (figures.of_round(results, one, *path) for one in (OURS, name))
         cells.append(number(ours / other if ours and other else None, 2))
     return cells
+
+
+def _watching(results: Results) -> str:
+    found = figures.watching(results)
+    if not found:
+        return ""
+    low, usual, high = (f"{100 * cost:.1f} %" for cost in found)
+    return (
+        f"## What monitoring costs\n\n**{usual}** of the throughput at 64 connections: the median of "
+        f"{len(results['turns'])} pairs of one second with monitoring and one without, half of them between {low} and "
+        f"{high}. The two servers take turns, and the one whose turn it is not is paused: rounds of the tables above "
+        "lie further apart, and differ by more than this."
+    )
 
 
 def _cache(results: Results) -> str:

@@ -14,7 +14,6 @@ from monitoring.prediction_ids import IdWriter
 from serving.monitors import Monitors
 from serving.observed import Observed
 from serving.observer import Observer
-from serving.predictor import Predictor
 
 __all__ = ["Reference"]
 
@@ -33,7 +32,7 @@ def _random_ids(_: IdWriter, values: Sequence[float], *__: Any) -> list[str]:
 
 
 _CHANGED: list[tuple[Any, str, Any]] = [
-    (Predictor, "_observe", _nothing),
+    (Observed, "add", _nothing),
     (Observed, "took", _nothing),
     (Monitors, "start", _nothing),
     (IdWriter, "one", _random_id),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -26,14 +25,7 @@ class Sampler:
         self._gaps: list[int] = []
         self._passing = self._next_gap() - 1  # rows that pass before the next is chosen
 
-    def passes(self, rows: int) -> bool:
-        """Whether none of the next rows is chosen; then they have passed."""
-        if self._passing < rows or self._share == 1.0:
-            return False
-        self._passing -= rows
-        return True
-
-    def choose(self, rows: int, always: Mapping[int, Any]) -> Sequence[int]:
+    def choose(self, rows: int, always: Collection[int]) -> Sequence[int]:
         """The chosen ones of the next rows, ascending.
 
         Args:

@@ -35,7 +35,8 @@ TAG_BYTES = 7
 NONCE_BYTES = 8
 TOKEN_LENGTH = 64
 
-_PAYLOAD = struct.Struct("<8sIQdff")
+_OWN = struct.Struct("<IQdff")
+"""What a payload holds after format and tag."""
 _READ = struct.Struct("<B7sI8sdff")
 _SHARED = struct.Struct("<8sI")
 """What the payloads of many begin with."""
@@ -110,9 +111,10 @@ class IdWriter:
     """
 
     def __init__(self, key: bytes, model: str, version: str) -> None:
-        self._copy, self._signer, tag = _keyed(key).copy, BulkSigner(key), _tag(model, version)
+        begun, tag = _keyed(key), _tag(model, version)
         self._alone, self._among_many = bytes([ALONE]) + tag, bytes([AMONG_MANY]) + tag
-        self._forks, self._nonces = _Forks.count, _nonces()
+        begun.update(self._alone)  # the key is hashed now, and not once more for each id
+        self._copy, self._signer = begun.copy, BulkSigner(key)
 
     def one(self, value: float, low: float | None, high: float | None, now: float) -> str:
         """The id of one prediction.
@@ -126,17 +128,15 @@ class IdWriter:
             floor = ceiling = _NAN
         else:
             floor, ceiling = low - abs(low) * _OUTWARDS, high + abs(high) * _OUTWARDS
-        if self._forks != _Forks.count:
-            self._nonces, self._forks = _nonces(), _Forks.count
         try:
-            payload = _PAYLOAD.pack(self._alone, int(now) & _SECONDS, next(self._nonces), value, floor, ceiling)
+            own = _OWN.pack(int(now) & _SECONDS, next(_Nonces.following), value, floor, ceiling)
         except OverflowError:  # an end is larger than float32 holds
             assert low is not None
             assert high is not None
             return self.many([value], [low], [high], now)[0]
         mac = self._copy()
-        mac.update(payload)
-        return _spelt(payload + mac.digest()).decode()
+        mac.update(own)
+        return _spelt(self._alone + own + mac.digest()).decode()
 
     def many(
         self, values: Sequence[float], low: Sequence[float] | None, high: Sequence[float] | None, now: float
@@ -227,23 +227,19 @@ class IdReader:
                 yield mac.digest()
 
 
-class _Forks:
-    """How often this process is a copy of another one: to ask is no call of the system, as os.getpid is."""
+class _Nonces:
+    """Of this process: one after the other, beginning anywhere, so that two processes do not meet."""
 
-    count = 0
+    following: Iterator[int]
 
     @classmethod
-    def one_more(cls) -> None:
-        cls.count += 1
+    def begin(cls) -> None:
+        cls.following = count(int.from_bytes(os.urandom(NONCE_BYTES), "little") >> 1)  # far from where 64 bits end
 
 
+_Nonces.begin()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Forks.one_more)
-
-
-def _nonces() -> Iterator[int]:
-    """One after the other, beginning anywhere: two writers do not meet."""
-    return count(int.from_bytes(os.urandom(NONCE_BYTES), "little") >> 1)  # far from where 64 bits end
+    os.register_at_fork(after_in_child=_Nonces.begin)
 
 
 def _spelt(token: bytes) -> bytes:

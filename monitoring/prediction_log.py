@@ -8,8 +8,10 @@ It is a monitor of BentoML's, so `bentoml.monitor` finds it, and BentoML's `moni
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
 import bentoml
@@ -37,6 +39,10 @@ class _Free(NamedTuple):
     def only(self, rows: Sequence[int]) -> _Free:
         columns = {name: [column[row] for row in rows] for name, column in self.columns.items()}
         return self._replace(columns=columns)
+
+
+_Part = tuple[LogBatch | _Free, int]
+"""A batch and its rows."""
 
 
 class PredictionLog(MonitorBase[Any]):
@@ -77,18 +83,30 @@ class PredictionLog(MonitorBase[Any]):
 
     def offer(self, batch: LogBatch) -> None:
         """Take the predictions of one request. Never waits for the disk and never raises."""
-        self._offer(batch, len(batch.value), batch.out_of_range)
+        self.offer_all([len(batch.value)], {0: batch.out_of_range}, lambda _: batch)
 
-    def passes(self, rows: int) -> bool:
-        """Whether none of a request's rows would be logged: then nothing needs to be offered, and they are counted.
+    def offer_all(
+        self, sizes: Sequence[int], always: Mapping[int, Collection[int]], batch_of: Callable[[int], LogBatch]
+    ) -> None:
+        """Take the predictions of some requests. Never waits for the disk and never raises.
 
-        Ask for rows that are like training's only; the others are always logged.
+        Args:
+            sizes: rows of each request.
+            always: by request, its rows that are logged in any case.
+            batch_of: makes the batch of a request; asked for those only of which a row is logged.
         """
-        with self._writer.lock:
-            if not self._sampler.passes(rows):
-                return False
-            self._writer.counts.sampled_out += rows
-            return True
+        starts = list(accumulate(sizes, initial=0))
+
+        def parts(chosen: Sequence[int]) -> Iterator[tuple[LogBatch, int]]:
+            if len(chosen) == starts[-1]:
+                yield from ((batch_of(place), rows) for place, rows in enumerate(sizes))
+                return
+            for place, found in groupby(chosen, lambda row: bisect_right(starts, row) - 1):
+                rows = [row - starts[place] for row in found]
+                batch = batch_of(place)
+                yield batch if len(rows) == sizes[place] else batch.only(rows), len(rows)
+
+        self._offer(starts[-1], {starts[place] + row for place, rows in always.items() for row in rows}, parts)
 
     def start(self) -> None:
         """Start the writer. A log that was closed begins anew."""
@@ -117,10 +135,11 @@ class PredictionLog(MonitorBase[Any]):
         """Take the columns of a record; the shortest says how many rows there are."""
         roles = {name: column["role"] for name, column in (self.columns_schema or {}).items()}
         columns = {name: list(values) for name, values in datas.items()}
-        rows = min(map(len, columns.values()), default=0)
-        self._offer(_Free(time.time(), columns, roles), rows, {})
+        rows, batch = min(map(len, columns.values()), default=0), _Free(time.time(), columns, roles)
+        self._offer(rows, (), lambda chosen: [(batch if len(chosen) == rows else batch.only(chosen), len(chosen))])
 
-    def _offer(self, batch: LogBatch | _Free, rows: int, always: Mapping[int, Any]) -> None:
+    def _offer(self, rows: int, always: Collection[int], parts: Callable[[Sequence[int]], Iterable[_Part]]) -> None:
+        """Choose among rows that came, and let the batches that `parts` makes of the chosen ones wait."""
         writer = self._writer
         try:
             with writer.lock:
@@ -130,8 +149,8 @@ class PredictionLog(MonitorBase[Any]):
                     return
                 if (room := writer.room(len(chosen))) < len(chosen):
                     chosen = chosen[:room]
-                if chosen:
-                    writer.put(batch if len(chosen) == rows else batch.only(chosen), len(chosen))
+                for part in parts(chosen):
+                    writer.put(*part)
             if writer.is_asleep:
                 writer.start()
         except Exception:  # a batch whose parts do not fit together, no memory, no thread to be had

@@ -89,7 +89,7 @@ class Monitors:
         age = self._settings.outcome_max_age_days * 86_400
         self.desk.judge = Judge(keys, self._model, SeenIds(folder / seen_ids.FILE), age)
         self.log = open_log(self._definition, self._settings, home)
-        self.observer.start(room)
+        self.observer.start(room, self.log)
         if room.folder is not None:
             self._watch = Watch(room.folder, room, self.clock)
         self._task = asyncio.create_task(self._look_on(room), name="watch")
@@ -107,9 +107,9 @@ class Monitors:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self.observer.stop()
         if self.log is not None:
             await asyncio.to_thread(self.log.close)
-        await self.observer.stop()
         if self._watch is not None:
             await asyncio.to_thread(self._watch.close)
         if self._room is not None:

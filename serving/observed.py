@@ -7,13 +7,16 @@ they would cost one by one.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from monitoring.log_lines import LogBatch
 from preprocessors.encoding import Matrix
-from schemas.predictions import Variant
 from serving.runner import BatchTimes, RunnerCounts
+
+if TYPE_CHECKING:  # an answer knows where it is observed
+    from serving.bulk_answers import BulkAnswer, Warnings
 
 Mirrored = Literal["predicted", "dropped", "failed"]
 
@@ -35,23 +38,54 @@ MANY_ROWS = 512
 """So many are counted at once; more would keep other requests waiting."""
 
 
-@dataclass
-class Gathered:
-    """What is to be counted: matrices and times of requests, values of rows, and counters of rows.
+Seen = tuple[Matrix, "BulkAnswer", float, float]
+"""A request: its encoded rows, the answers, their Unix time, and the seconds that they took."""
+
+Mirroring = tuple[Matrix, Sequence[float]]
+"""Rows of a shadow version, and its predictions."""
+
+
+class Requests(NamedTuple):
+    """Requests that were answered, column by column.
 
     Args:
-        answered: rows by variant.
-        cached: those of them that came from the cache.
+        sizes: rows of each.
+        strange: by request, its rows unlike training.
     """
 
-    matrices: list[Matrix] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    answered: Counter[Variant] = field(default_factory=Counter)
-    cached: Counter[Variant] = field(default_factory=Counter)
-    strange: Counter[str] = field(default_factory=Counter)
-    shadow: Counter[str] = field(default_factory=Counter)
-    validate: list[float] = field(default_factory=list)
-    total: list[float] = field(default_factory=list)
+    matrices: Sequence[Matrix]
+    answers: Sequence[BulkAnswer]
+    times: Sequence[float]
+    seconds: Sequence[float]
+    sizes: Sequence[int]
+    strange: Mapping[int, Warnings]
+
+    def batch(self, place: int) -> LogBatch:
+        """One of them for the log."""
+        answer, origin = self.answers[place], self.answers[place].origin
+        features = {row: [warning.feature for warning in found] for row, found in answer.warnings.items()}
+        return LogBatch(
+            *(self.times[place], origin.version, origin.variant, self.matrices[place], answer.value, answer.low),
+            *(answer.high, origin.coverage, answer.ids, answer.cached, features, self.seconds[place]),
+        )
+
+
+@dataclass
+class Gathered:
+    """What is to be counted."""
+
+    seen: list[Seen] = field(default_factory=list)
+    took: list[tuple[float, float]] = field(default_factory=list)
+    mirrored: list[Mirroring] = field(default_factory=list)
+    shadow: Counter[Mirrored] = field(default_factory=Counter)
+
+    def requests(self) -> Requests:
+        """What was seen."""
+        if not self.seen:
+            return Requests((), (), (), (), (), {})
+        matrices, answers, times, seconds = zip(*self.seen, strict=True)
+        strange = {place: answer.warnings for place, answer in enumerate(answers) if answer.warnings}
+        return Requests(matrices, answers, times, seconds, list(map(len, matrices)), strange)
 
 
 class Observed:
@@ -65,41 +99,37 @@ class Observed:
         self.counts, self.batches = counts, batches
         self.growth = Growth()
         self.when_many: Callable[[], None] | None = None
-        self._gathered = Gathered()
-        self._told = False
+        self._gathered, self._rows = Gathered(), 0
 
     def take(self) -> Gathered:
         """All of it, once: whatever happens to it then, it is not counted again."""
-        gathered, self._gathered, self._told = self._gathered, Gathered(), False
+        gathered, self._gathered, self._rows = self._gathered, Gathered(), 0
         return gathered
 
-    def add(self, variant: Variant, matrix: Matrix, values: Sequence[float], cached: int = 0) -> None:
-        """Rows that were answered.
+    def add(self, matrix: Matrix, answer: BulkAnswer, now: float, seconds: float) -> None:
+        """Rows were answered.
 
         Args:
             matrix: encoded rows, shape (n, n_features); not changed by anybody from now on.
-            values: their predictions, n.
-            cached: how many of them came from the cache.
+            answer: to these rows.
+            now: Unix time of the answer.
+            seconds: from the rows to their predictions.
         """
-        gathered = self._gathered
-        gathered.matrices.append(matrix)
-        gathered.values += values
-        gathered.answered[variant] += len(values)
-        if cached:
-            gathered.cached[variant] += cached
-        if len(gathered.values) >= MANY_ROWS and not self._told and self.when_many is not None:
-            self._told = True
-            self.when_many()
+        self._gathered.seen.append((matrix, answer, now, seconds))
+        self._count_when_many(len(answer.value))
 
     def took(self, validate: float, total: float) -> None:
         """A request was answered; seconds for reading it, and for all of it."""
-        self._gathered.validate.append(validate)
-        self._gathered.total.append(total)
+        self._gathered.took.append((validate, total))
 
-    def was_strange(self, features: Counter[str]) -> None:
-        """Rows had inputs unlike training; how often, by feature."""
-        self._gathered.strange.update(features)
+    def mirrored(self, result: Mirrored, matrix: Matrix, values: Sequence[float] = ()) -> None:
+        """Rows were mirrored to this version, with these predictions; or could not be."""
+        self._gathered.shadow[result] += len(matrix)
+        if result == "predicted":
+            self._gathered.mirrored.append((matrix, values))
+            self._count_when_many(len(values))
 
-    def mirrored(self, result: Mirrored, rows: int) -> None:
-        """Rows were mirrored to this version, or could not be."""
-        self._gathered.shadow[result] += rows
+    def _count_when_many(self, rows: int) -> None:
+        before, self._rows = self._rows, self._rows + rows
+        if before < MANY_ROWS <= self._rows and self.when_many is not None:
+            self.when_many()

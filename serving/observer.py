@@ -13,12 +13,13 @@ import numpy as np
 
 from monitoring.metrics import Metrics
 from monitoring.outcomes import Counts
+from monitoring.prediction_log import PredictionLog
 from registry.bundle import Description
 from schemas.errors import PlumblineError
 from serving.clock import Clock
 from serving.counting import OK, CountingRoom, VersionCounts, rows_of
 from serving.live_models import LiveModels
-from serving.observed import Growth, Observed
+from serving.observed import Growth, Mirroring, Observed, Requests
 from serving.runner import BatchTimes
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Observer:
         self._seen: dict[Observed, tuple[Description, float]] = {}
         self._growth = Growth()
         self._room: CountingRoom | None = None
+        self._log: PredictionLog | None = None
         self._task: asyncio.Task[None] | None = None
 
     def answered(self, path: str, error: PlumblineError | None = None) -> None:
@@ -65,9 +67,9 @@ class Observer:
             metrics.add_all("outcome_counts", counts)
             metrics.add_all("outcome_pairs", pairs)
 
-    def start(self, room: CountingRoom) -> None:
-        """Begin to count there. Call it inside the running event loop."""
-        self._room = room
+    def start(self, room: CountingRoom, log: PredictionLog | None) -> None:
+        """Begin to count there, and to log there. Call it inside the running event loop."""
+        self._room, self._log = room, log
         room.service.set("worker_started_timestamp_seconds", int(self._clock()))
         self._task = asyncio.create_task(self._go_on(room), name="count")
 
@@ -90,7 +92,7 @@ class Observer:
                 room.of(version.bundle).metrics.set("loaded_timestamp_seconds", int(version.loaded_at))
             self._seen[version.observed] = (version.bundle, now)
         for observed, (described, seen_at) in list(self._seen.items()):
-            _count_version(room.of(described), observed)
+            _count_version(room.of(described), observed, self._log)
             if now - seen_at > LEAVE_SECONDS:
                 del self._seen[observed]
         self._count_service(room.service)
@@ -121,26 +123,41 @@ class Observer:
                 logger.exception("counting failed", extra={"folder": str(room.folder)})
 
 
-def _count_version(counts: VersionCounts, observed: Observed) -> None:
+def _count_version(counts: VersionCounts, observed: Observed, log: PredictionLog | None) -> None:
     metrics, gathered = counts.metrics, observed.take()
-    if gathered.values:
-        counts.add_rows(rows_of(gathered.matrices), np.array(gathered.values))
-        for variant, number in gathered.answered.items():
-            cached = gathered.cached[variant]
-            metrics.add("predictions_total", cached, variant, "true")
-            metrics.add("predictions_total", number - cached, variant, "false")
-        for feature, number in gathered.strange.items():
-            metrics.add("out_of_range_total", number, feature)
+    requests = gathered.requests()
+    if log is not None and requests.answers:
+        log.offer_all(requests.sizes, requests.strange, requests.batch)
+    if requests.answers or gathered.mirrored:
+        _count_rows(counts, requests, gathered.mirrored)
     for result, number in gathered.shadow.items():
         metrics.add("shadow_rows_total", number, result)
-    if gathered.total:
-        metrics.observe("stage_seconds", gathered.validate, "validate")
-        metrics.observe("stage_seconds", gathered.total, "total")
+    if gathered.took:
+        validate, total = zip(*gathered.took, strict=True)
+        metrics.observe("stage_seconds", validate, "validate")
+        metrics.observe("stage_seconds", total, "total")
     if observed.batches:
         _count_batches(metrics, [observed.batches.popleft() for _ in range(len(observed.batches))])
     metrics.set("waiting_rows", observed.counts.waiting_rows)
     metrics.add("shed_total", observed.growth.of("shed", observed.counts.shed))
     metrics.add("timed_out_total", observed.growth.of("timed_out", observed.counts.timed_out))
+
+
+def _count_rows(counts: VersionCounts, requests: Requests, mirrored: Sequence[Mirroring]) -> None:
+    metrics, answers = counts.metrics, requests.answers
+    variants = [answer.origin.variant for answer in answers]
+    for variant in set(variants):
+        rows = sum([size for size, each in zip(requests.sizes, variants, strict=True) if each == variant])
+        cached = sum([len(answer.cached) for answer in answers if answer.cached and answer.origin.variant == variant])
+        metrics.add("predictions_total", cached, variant, "true")
+        metrics.add("predictions_total", rows - cached, variant, "false")
+    metrics.add("predictions_total", sum(len(values) for _, values in mirrored), "shadow", "false")
+    found = chain.from_iterable(chain.from_iterable(rows.values()) for rows in requests.strange.values())
+    for feature, number in Counter(warning.feature for warning in found).items():
+        metrics.add("out_of_range_total", number, feature)
+    values = chain([answer.value for answer in answers], [values for _, values in mirrored])
+    matrices = [*requests.matrices, *(matrix for matrix, _ in mirrored)]
+    counts.add_rows(rows_of(matrices), np.fromiter(chain.from_iterable(values), np.float64))
 
 
 def _count_batches(metrics: Metrics, batches: Sequence[BatchTimes]) -> None:

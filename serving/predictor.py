@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
 
-from monitoring.log_lines import LogBatch
 from monitoring.prediction_ids import IdWriter
 from preprocessors.encoding import Matrix, RowEncoder
 from schemas.errors import PlumblineError
@@ -100,15 +99,19 @@ class Predictor:
         chosen = live.versions[choice.version]
         self._mirror(live, chosen, matrix)
         origin = chosen.origins.get(choice.variant) or self._origin(chosen, choice)
-        now = self._monitors.clock
+        clock = self._monitors.clock
         if self._cache is None or len(matrix) > MOST_CACHED_ROWS:
             results = await chosen.runner.submit(matrix)
             large = len(matrix) + len(results.strange) > LARGE_ROWS
-            answer = await aside(large, BulkAnswer.computed, origin, results, now())
+            now = clock()
+            answer = await aside(large, BulkAnswer.computed, origin, results, now)
         else:
             found = await self._cache.answer(chosen.keys.of_matrix(matrix), partial(_compute, chosen, matrix))
-            answer = BulkAnswer.answered(origin, found, now())
-        self._observe(chosen, matrix, answer, started)
+            now = clock()
+            answer = BulkAnswer.answered(origin, found, now)
+        if answer.warnings:
+            _tell_strange(chosen.name, answer.warnings)
+        chosen.observed.add(matrix, answer, now, perf_counter() - started)
         return answer
 
     async def close(self) -> None:
@@ -125,21 +128,6 @@ class Predictor:
         origin = Origin(manifest.model, choice.version, choice.variant, coverage, ids, chosen.observed)
         return chosen.origins.setdefault(choice.variant, origin)
 
-    def _observe(self, chosen: LiveVersion, matrix: Matrix, answer: BulkAnswer, started: float) -> None:
-        """Show an answer to the monitors; `started` when its rows had been read, by the performance counter."""
-        origin, strange = answer.origin, answer.warnings
-        chosen.observed.add(origin.variant, matrix, answer.value, len(answer.cached))
-        if strange:
-            _tell_strange(chosen, strange)
-        log = self._monitors.log
-        if log is not None and (strange or not log.passes(len(answer.value))):
-            features = {row: [warning.feature for warning in found] for row, found in strange.items()}
-            batch = LogBatch(
-                *(self._monitors.clock(), origin.version, origin.variant, matrix, answer.value, answer.low),
-                *(answer.high, origin.coverage, answer.ids, answer.cached, features, perf_counter() - started),
-            )
-            log.offer(batch)
-
     def _mirror(self, live: LiveSet, chosen: LiveVersion, matrix: Matrix) -> None:
         """Hand the rows to the shadow versions, unless there is other work to do."""
         for name in live.routes.shadows:
@@ -147,7 +135,7 @@ class Predictor:
             if shadow is chosen:
                 continue
             if chosen.runner.counts.waiting_rows or shadow.runner.counts.waiting_rows:
-                shadow.observed.mirrored("dropped", len(matrix))
+                shadow.observed.mirrored("dropped", matrix)
                 continue
             task = asyncio.create_task(self._shadow(shadow, matrix))
             self._mirrored.add(task)  # the loop itself keeps only a weak reference
@@ -156,10 +144,9 @@ class Predictor:
     async def _shadow(self, shadow: LiveVersion, matrix: Matrix) -> None:
         try:
             results = await shadow.runner.submit(matrix)
-            shadow.observed.add("shadow", matrix, results.value)
-            shadow.observed.mirrored("predicted", len(matrix))
+            shadow.observed.mirrored("predicted", matrix, results.value)
         except PlumblineError as error:
-            shadow.observed.mirrored("failed", len(matrix))
+            shadow.observed.mirrored("failed", matrix)
             logger.info("shadow failed", extra={"version": shadow.name, "code": error.code})
 
 
@@ -176,8 +163,7 @@ def _values(results: Results) -> list[Value]:
     return [Value(*numbers, tuple(warnings.get(row, ()))) for row, numbers in enumerate(ends)]
 
 
-def _tell_strange(chosen: LiveVersion, warnings: Warnings) -> None:
-    """Count by feature, and one line a request in the log: the values themselves stay out of it."""
+def _tell_strange(version: str, warnings: Warnings) -> None:
+    """One line a request in the log: the values themselves stay out of it."""
     counts = Counter(warning.feature for found in warnings.values() for warning in found)
-    chosen.observed.was_strange(counts)
-    logger.warning("features unlike training", extra={"version": chosen.name, "features": dict(counts)})
+    logger.warning("features unlike training", extra={"version": version, "features": dict(counts)})

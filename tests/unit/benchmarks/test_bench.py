@@ -48,6 +48,7 @@ RESULTS: figures.Results = {
     "options": {"rounds": 3, "seconds": 10, "connections": [64]},
     "servers": {"floor": measured([1000, 2000, 4000]), "plumbline": measured([500, 1200, 1600], p99_ms=10.0)},
     "bulk": {"in process": {"1000": 200.0}, "plumbline: records": {"1000": 100.0}},
+    "turns": [[90.0, 100.0], [180.0, 200.0], [95.0, 100.0], [80.0, 100.0]],
     "absent": {"MLServer": "cannot be installed"},
 }
 
@@ -93,12 +94,19 @@ def test_failures_are_counted_over_all_rounds() -> None:
     assert figures.failures(RESULTS, "plumbline") == 3
 
 
+def test_what_monitoring_costs_is_the_median_of_the_pairs() -> None:
+    assert figures.watching(RESULTS)[1] == pytest.approx(0.1)  # of .1, .1, .05 and .2
+    assert figures.watching({**RESULTS, "turns": []}) == []
+    assert "What monitoring costs" not in tables.page({**RESULTS, "turns": []})
+
+
 def test_the_page_names_figures_ratios_and_what_is_absent() -> None:
     page = tables.page(RESULTS)
     assert "| a server | 1,200 | 3 |" in page
     assert "| a server | 0.500 |" in page
     assert "| plumbline: records | 100 | 0.50 |" in page
     assert "took 25% of the server's core" in page
+    assert "**10.0 %** of the throughput" in page
     assert "MLServer: cannot be installed" in page
 
 

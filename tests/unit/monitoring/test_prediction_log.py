@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import subprocess
 import sys
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monitoring.log_lines import UNSEEN
+from monitoring.log_lines import UNSEEN, LogBatch
 from monitoring.prediction_log import PredictionLog
 from preprocessors.encoding import RowEncoder
 from schemas.features import NEVER_SEEN
@@ -126,6 +129,39 @@ def test_a_sample_is_fair_and_says_what_it_stands_for(opens: Opens) -> None:
         assert abs(len(part) - expected) < 4 * math.sqrt(expected * 0.9)
     assert {line["weight"] for line in found} == {10.0}
     assert len({line["prediction_id"] for line in found}) == len(found)
+
+
+def test_requests_offered_together_are_logged_as_one_by_one(opens: Opens) -> None:
+    batches = [batch(1, 0), batch(3, 1), batch(0, 4), batch(2, 4)]
+    together, alone = opens(), opens(worker=2)
+    together.offer_all([1, 3, 0, 2], {}, batches.__getitem__)
+    for each in batches:
+        alone.offer(each)
+    for log in (together, alone):
+        log.close(60)
+    one, two = [list(map(json.loads, path.read_text().splitlines())) for path in files(together.options.directory)]
+    assert one == two
+    assert [line["prediction_id"] for line in one] == [f"id-{row}" for row in range(6)]
+
+
+def test_only_requests_with_a_chosen_row_are_made_batches(opens: Opens) -> None:
+    log, sizes = opens(sampling=0.01), [1, 4] * 4_000
+    starts, asked = [0, *accumulate(sizes)], list[int]()
+
+    def batch_of(place: int) -> LogBatch:
+        asked.append(place)
+        strange = {0: ("weight",)} if place == 7 else {}
+        return batch(sizes[place], starts[place], out_of_range=strange)
+
+    log.offer_all(sizes, {7: [0]}, batch_of)
+    found = logged(log)
+    rows = [int(line["prediction"]) for line in found]
+    assert rows == sorted(set(rows))
+    assert sorted(set(asked)) == asked == sorted({bisect_right(starts, row) - 1 for row in rows})
+    assert 7 in asked
+    assert starts[7] in rows
+    assert log.counts.sampled_out == starts[-1] - len(found)
+    assert 100 < len(found) < 320  # 200 and the strange one; ten standard deviations are 140
 
 
 @pytest.mark.parametrize("sampling", [0.0, 0.01])

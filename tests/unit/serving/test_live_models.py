@@ -93,7 +93,7 @@ async def _swap(definition: ModelDefinition, file: PlanFile, first: str, second:
             live.now()
         await until(lambda: live.ready)
         observer, room = Observer(live, time.time, dict), CountingRoom([file.path.parent / "counts"], [])
-        observer.start(room)
+        observer.start(room, None)
         observer.count()  # what is counted of a version outlives it, its model does not
         runner: Any = live.now().versions[first].runner
         gone = weakref.ref(runner._computer._model)
