@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 64 * 1024
 """Longest request line and headers together; common proxies send at most 32 KiB."""
 
+MANY = 16
+"""Connections at a time."""
+
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -38,6 +42,9 @@ class Connection(HttpToolsProtocol):
     """Longest wait for a request's whole head, and for a client to read what it was sent."""
     grace_seconds: ClassVar[float] = 30.0
     """Longest that the end of the process waits for connections, unless the command line says otherwise."""
+
+    when_many: ClassVar[Callable[[], None] | None] = None
+    """Called for each connection while there are `MANY`, itself among them."""
 
     _data = b""
     _head_is_open = True
@@ -55,6 +62,8 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if self.config.timeout_graceful_shutdown is None:
             self.config.timeout_graceful_shutdown = int(self.grace_seconds)
+        if len(self.connections) >= MANY and Connection.when_many is not None:
+            Connection.when_many()
         self._head_timer = self.loop.call_later(self.timeout_seconds, self._close_at_once)
 
     def data_received(self, data: bytes) -> None:

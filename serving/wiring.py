@@ -13,7 +13,7 @@ from bentoml.images import Image
 from registry.bundle import ModelDefinition
 from registry.plan import Plan
 from registry.rollout import Watcher, default_plan, plan_file
-from serving import connections, logs, memory, short_way
+from serving import accepting, connections, logs, memory, short_way
 from serving.admin import Admin
 from serving.asgi import App
 from serving.cached_answers import open_cache
@@ -133,6 +133,7 @@ class PlumblineService(bentoml.Service[Any]):
             connections.install(engine.settings)
             return platform
         front_door = engine.front_door(platform)
+        accepting.install()
         short_way.install(engine.settings, front_door)
         return front_door
 
