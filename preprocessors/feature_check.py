@@ -73,8 +73,9 @@ class FeatureCheck:
             inputs: the pipeline's output for them, shape (n_rows, n_inputs).
         """
         seen = inputs.astype(np.float32, copy=False)
-        outside = (seen < self._low) | (seen > self._high)
-        found = [self._outside(int(row), int(column)) for row, column in np.argwhere(outside)] if outside.any() else []
+        found, below, above = list[Strange](), seen < self._low, seen > self._high
+        if below.any() or above.any():
+            found = [self._outside(int(row), int(column)) for row, column in np.argwhere(below | above)]
         for column, name in self._categories:
             for row in np.flatnonzero(raw[:, column] == NEVER_SEEN):
                 message = f"{name} has a value that training has never seen"
