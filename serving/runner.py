@@ -2,7 +2,11 @@
 
 Batching is continuous. While the model's thread computes, requests gather; when it is free it takes all that waits,
 up to a number of rows. So an idle runner answers at once, a busy one in batches as large as the load, and no timer
-decides. All state belongs to the event loop; the thread gets a batch and hands back its outcomes, one hop each way.
+decides. Between two batches the event loop writes the answers of the first and reads what their clients ask next, so
+that it belongs to the second: else two halves of the clients would take turns, each with a batch of its own (four
+connections got 1.7 times as many answers, 64 got 1.1 to 1.2 times as many).
+
+All state belongs to the event loop; the thread gets a batch and hands back its outcomes, one hop each way.
 """
 
 from __future__ import annotations
@@ -30,6 +34,13 @@ PART_SECONDS = 0.01
 
 LEAST_PART_ROWS = 256
 """Smaller parts cost more in calls than they spare others in waiting."""
+
+RETURN_TURNS = 4
+"""Turns of the event loop until a client that has its answer can be waiting again: its future's result is taken, the
+answer is written, the next request is read, and its rows are validated."""
+
+RETURN_SECONDS = 0.005
+"""Longest wait for that, which is none for the event loop: it has so much to do."""
 
 TIMER_SLACK_SECONDS = 0.001
 """Timers of the event loop are this exact; without it a timer can come too early and find nothing to do."""
@@ -256,7 +267,14 @@ class Runner:
                 request.future.set_result(outcome)
         waits = [self._taken_at - request.arrived for request in batch]
         self._count(BatchTimes(waits, sum(len(request.rows) for request in batch), transform, predict))
-        self._next_batch()
+        self._await_return(RETURN_TURNS, time.monotonic() + RETURN_SECONDS)
+
+    def _await_return(self, turns: int, latest: float) -> None:
+        if turns == 0 or time.monotonic() > latest:
+            self._next_batch()
+        else:
+            assert self._loop is not None
+            self._loop.call_soon(self._await_return, turns - 1, latest)
 
     def _count(self, batch: BatchTimes) -> None:
         self.batches.append(batch)

@@ -77,6 +77,41 @@ def test_what_waits_while_the_thread_computes_goes_together_in_order_of_arrival(
     assert model.batches == [[0], [1, 2, 3, 4]]
 
 
+def test_a_client_that_asks_again_at_once_shares_the_batch_of_those_that_wait(
+    model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.runner.RETURN_SECONDS", 60.0)
+
+    async def story() -> None:
+        runner = runner_of(model)
+        async with held(model, runner) as first:
+            waiting = send(runner, matrix(1))
+            await turn()
+        await first
+        await asyncio.sleep(0)  # its answer is written, its next request is read
+        await runner.submit(matrix(2))
+        await waiting
+        runner.close()
+
+    asyncio.run(story())
+    assert model.batches == [[0], [1, 2]]
+
+
+def test_a_batch_does_not_wait_for_clients_for_long(model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.runner.RETURN_TURNS", 10**9)
+
+    async def story() -> None:
+        runner = runner_of(model)
+        async with held(model, runner) as first:
+            second = send(runner, matrix(1))
+            await turn()
+        await asyncio.gather(first, second)
+        runner.close()
+
+    asyncio.run(story())
+    assert model.batches == [[0], [1]]
+
+
 def test_a_batch_is_limited_in_rows_and_keeps_the_order(model: FakeModel) -> None:
     async def story() -> None:
         runner = runner_of(model, batch=4)
