@@ -39,7 +39,7 @@ RETURN_TURNS = 4
 """Turns of the event loop until a client that has its answer can be waiting again: its future's result is taken, the
 answer is written, the next request is read, and its rows are validated."""
 
-RETURN_SECONDS = 0.005
+RETURN_SECONDS = 0.002
 """Longest wait for that, which is none for the event loop: it has so much to do."""
 
 TIMER_SLACK_SECONDS = 0.001
