@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -54,11 +55,12 @@ class MoreListeners:
 
     async def _open(self) -> None:
         config, loop = self._server.config, asyncio.get_running_loop()
-        for each in [each for each in self._sockets for _ in range(MORE)]:
-            listener = await loop.create_server(
-                self._connection, sock=each.dup(), ssl=config.ssl, backlog=config.backlog
-            )
-            self._listeners.append(listener)
+        with suppress(OSError):  # no descriptor is to be had: those that are open must do
+            for each in [each for each in self._sockets for _ in range(MORE)]:
+                listener = await loop.create_server(
+                    self._connection, sock=each.dup(), ssl=config.ssl, backlog=config.backlog
+                )
+                self._listeners.append(listener)
         if self._closed:
             self._close_listeners()
         else:

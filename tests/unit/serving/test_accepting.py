@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
@@ -108,6 +109,30 @@ def test_only_while_there_are_many_connections_there_are_more_descriptors() -> N
             few.pop().close()
             await until(lambda: not more._listeners)
             clients(port, 1, closing)
+            await until(lambda: len(more._listeners) == accepting.MORE)
+
+    run(scenario)
+
+
+def test_where_no_descriptor_is_to_be_had_there_are_fewer_and_later_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    dup, left = socket.socket.dup, iter(range(3))
+
+    def few(listening: socket.socket) -> socket.socket:
+        if next(left, None) is None:
+            raise OSError(errno.EMFILE, "too many open files")
+        return dup(listening)
+
+    async def scenario(listening: socket.socket, port: int, closing: ExitStack) -> None:
+        async with served([listening]) as server:
+            more: Any = server.servers[-1]
+            monkeypatch.setattr(socket.socket, "dup", few)
+            many = clients(port, MANY, closing)
+            await until(lambda: len(more._listeners) == 3)
+            for each in many:
+                each.close()
+            await until(lambda: not more._listeners)
+            monkeypatch.setattr(socket.socket, "dup", dup)
+            clients(port, MANY, closing)
             await until(lambda: len(more._listeners) == accepting.MORE)
 
     run(scenario)
