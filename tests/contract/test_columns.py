@@ -22,7 +22,7 @@ def columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 @settings(QUICK, max_examples=60)
-@given(rows=st.lists(ROW, min_size=1, max_size=8), often=st.sampled_from([1, 40, 120]))
+@given(rows=st.lists(ROW, min_size=1, max_size=8), often=st.sampled_from([1, 40, 300]))
 def test_columns_get_the_answers_of_their_rows(door: InProcess, rows: list[dict[str, Any]], often: int) -> None:
     by_rows = door.request("POST", "/predict_batch", json={"rows": rows * often})
     by_columns = door.request("POST", "/predict_batch", json={"columns": columns(rows * often)})
