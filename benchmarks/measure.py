@@ -59,8 +59,7 @@ def one_round(
     contestant: Contestant, running: Running, material: Material, script: Path, options: Options
 ) -> dict[str, Any]:
     """All numbers of connections on one running server."""
-    bodies = contestant.bodies(material)
-    target = Target(running.url, contestant.path, bodies, contestant.mode)
+    target = _target(contestant, running, material)
     load.run(script, target, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE, 0)
     loads = {}
     for number, connections in enumerate(options.connections, 1):
@@ -72,6 +71,10 @@ def one_round(
         cpu = {"others": others, "cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
         loads[str(connections)] = {**asdict(seen), **cpu}
     return {"ready_seconds": running.ready_seconds, "memory_mib": running.memory_mib(), "loads": loads}
+
+
+def _target(contestant: Contestant, running: Running, material: Material) -> Target:
+    return Target(running.url, contestant.path, contestant.bodies(material), contestant.mode)
 
 
 def _check_cache(contestant: Contestant, seen: Load) -> None:
@@ -102,23 +105,20 @@ def by_turns(
     script, pairs = load.write_script(material.folder), list[list[float]]()
     for number in range(options.rounds):
         with serve(watched, material) as one, serve(unwatched, material) as other:
-            servers = [(watched, one), (unwatched, other)]
-            for _, running in servers:
+            turns = [(one, _target(watched, one, material)), (other, _target(unwatched, other, material))]
+            for running, _ in turns:
                 running.pause()
             for pair in range(-1, TURNS):  # the first warms up
-                found = {
-                    contestant.name: _turn(contestant, running, material, script)
-                    for contestant, running in (servers if pair % 2 else reversed(servers))
-                }
+                order = turns if pair % 2 else turns[::-1]
+                seen = {target: _turn(running, target, script) for running, target in order}
                 if pair >= 0:
-                    pairs.append([found[watched.name], found[unwatched.name]])
+                    pairs.append([seen[target] for _, target in turns])
         console.print(f"round {number + 1} of turns with monitoring and without")
     return pairs
 
 
-def _turn(contestant: Contestant, running: Running, material: Material, script: Path) -> float:
+def _turn(running: Running, target: Target, script: Path) -> float:
     running.go_on()
-    target = Target(running.url, contestant.path, contestant.bodies(material), contestant.mode)
     seen = load.run(script, target, TURN_CONNECTIONS, 1.0, LOAD_CORE)
     running.pause()
     return seen.per_second
