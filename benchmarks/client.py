@@ -33,19 +33,26 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
+    async def get(self, path: str) -> Answer:
+        """Read the whole answer. Raises as `post`."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+
     async def post(self, path: str, body: bytes) -> Answer:
         """Send JSON and read the whole answer.
 
         Raises:
             OSError, asyncio.IncompleteReadError: the connection broke in the middle: a lost request.
         """
-        started = time.perf_counter()
-        reader, writer = await self._open()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        writer.write(head.encode() + body)
+        return await self._ask(head.encode() + body)
+
+    async def _ask(self, request: bytes) -> Answer:
+        started = time.perf_counter()
+        reader, writer = await self._open()
+        writer.write(request)
         status, length, keep = _head(await reader.readuntil(b"\r\n\r\n"))
         content = await reader.readexactly(length)
         if not keep:

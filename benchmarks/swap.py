@@ -13,10 +13,10 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import psutil
 from rich.console import Console
@@ -79,13 +79,18 @@ class Load:
 
 
 async def prove(served: Served, versions: list[str], swaps: int, load_: Load, console: Console) -> dict[str, Any]:
-    """Run the stretches and give the figures."""
+    """Run the stretches and give the figures.
+
+    Whoever swaps and looks shares a processor with the clients, and what it takes their answers wait for: it keeps its
+    connection, and looks only as often as it must.
+    """
+    admin, workers = Connection(served.url), served.workers()
     stop = asyncio.Event()
     clients = asyncio.create_task(load_.run(stop))
     await asyncio.sleep(3)  # until every connection is warm
     quiet: list[float] = []
     swapping: list[float] = []
-    memory = [_memory(served)]
+    memory = [_memory(workers)]
     broken = sum(name.startswith("broken") for name in versions)
     for block in range(10):
         load_.seconds = []
@@ -93,12 +98,13 @@ async def prove(served: Served, versions: list[str], swaps: int, load_: Load, co
         quiet += load_.seconds
         load_.seconds = []
         for number in range(swaps // 10):
-            await _swap(served, versions[(block * (swaps // 10) + number) % len(versions)])
+            await _swap(served, admin, versions[(block * (swaps // 10) + number) % len(versions)])
         swapping += load_.seconds
-        memory.append(_memory(served))
+        memory.append(_memory(workers))
         console.print(f"block {block + 1} of 10: {load_.answered:,} answers, {dict(load_.failures)}, {memory[-1]} MiB")
     stop.set()
     await clients
+    admin.close()
     return {
         "answers": load_.answered,
         "failures": dict(load_.failures),
@@ -111,23 +117,21 @@ async def prove(served: Served, versions: list[str], swaps: int, load_: Load, co
     }
 
 
-async def _swap(served: Served, version: str) -> None:
+async def _swap(served: Served, admin: Connection, version: str) -> None:
     """Write the plan and wait until a worker says that it runs it, or that it refuses."""
     file = rollout.plan_file("house_prices", served.home / "plumbline" / "house_prices" / "rollout.json")
     name = version.removeprefix("broken ")
     plan = await asyncio.to_thread(lambda: file.write(file.read().with_stable(name), file.read().generation))
-    async with httpx.AsyncClient(base_url=served.url, timeout=20) as client:
-        for _ in range(200):
-            models = (await client.get("/models")).json()
-            if models["generation"] == plan.generation or (version != name and models["problem"]):
-                return
-            await asyncio.sleep(0.05)
+    for _ in range(200):
+        models = (await admin.get("/models")).body
+        if models["generation"] == plan.generation or (version != name and models["problem"]):
+            return
+        await asyncio.sleep(0.05)
     raise AssertionError(f"{version} was neither taken nor refused: {models}")
 
 
-def _memory(served: Served) -> int:
-    children = psutil.Process(served.process.pid).children(recursive=True)
-    workers = [child for child in children if "worker.service" in " ".join(child.cmdline())]
+def _memory(workers: Sequence[psutil.Process]) -> int:
+    """Resident memory of all workers, in MiB."""
     return sum(worker.memory_info().rss for worker in workers) >> 20
 
 
