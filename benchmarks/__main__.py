@@ -11,15 +11,17 @@ from pathlib import Path
 import orjson
 from rich.console import Console
 
-from benchmarks import chart, environments, measure, tables
+from benchmarks import bulk, chart, environments, measure, tables, turns
 from benchmarks.contestants import Contestant, contestants
-from benchmarks.figures import OURS, UNWATCHED, Results
-from benchmarks.material import Material, prepare
+from benchmarks.figures import COMPARED, Results
+from benchmarks.material import prepare
 from benchmarks.measure import Options
 from deploy.environments import Unfit, environment
 
 CACHE = Path(".cache") / "bench"
 PAGES = Path("docs") / "benchmarks"
+BULK_TURNS = 3
+"""Turns of large requests for each round."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,23 +59,21 @@ def run(options: argparse.Namespace, console: Console) -> Results:
     chosen = _chosen(contestants(peers.absolute(), mlserver and mlserver.absolute(), material), options.only)
     plan = Options(options.rounds, options.seconds, options.connections)
     servers = measure.rounds(chosen, material, plan, console)
-    turns = _turns(chosen, material, plan, console)
-    many, refused = ({}, {}) if options.no_bulk else measure.bulk(chosen, material, options.seconds, console)
+    by_name = {one.name: one for one in chosen}
+    compared = {
+        title: turns.pairs(by_name[one], by_name[other], material, plan.rounds, console)
+        for title, (one, other) in COMPARED.items()
+        if {one, other} <= by_name.keys()
+    }
+    many, refused = ({}, {}) if options.no_bulk else bulk.measure(chosen, material, BULK_TURNS * plan.rounds, console)
     return {
         "environment": environments.describe(peers, mlserver),
         "options": {"rounds": plan.rounds, "seconds": plan.seconds, "connections": plan.connections},
         "servers": servers,
-        "turns": turns,
+        "turns": compared,
         "bulk": many,
         "absent": {**absent, **refused},
     }
-
-
-def _turns(chosen: list[Contestant], material: Material, plan: Options, console: Console) -> list[list[float]]:
-    by_name = {one.name: one for one in chosen}
-    if not {OURS, UNWATCHED} <= by_name.keys():
-        return []
-    return measure.by_turns(by_name[OURS], by_name[UNWATCHED], material, plan, console)
 
 
 def write(results: Results, folder: Path) -> None:

@@ -8,10 +8,14 @@ from typing import Any
 
 Results = dict[str, Any]
 """results.json: `servers` by name with `rounds`, each with `ready_seconds`, `memory_mib` and `loads` by connections;
-`turns` with pairs of requests a second, with monitoring and without."""
+`turns` with pairs of requests a second for each of COMPARED; `bulk` with rows a second by way, number of rows, turn."""
 
 FLOOR, OURS, UNWATCHED = "floor", "plumbline", "unwatched"
+WATCHING, CACHE = "monitoring", "cache"
+COMPARED = {WATCHING: (OURS, UNWATCHED), CACHE: ("hits", "misses")}
+"""What is measured by turns, and between whom."""
 IN_PROCESS, IN_PROCESS_PUBLISHED = "in process", "in process, published model"
+MLSERVER_BULK = "mlserver: V2 columns"
 IN_NOTEBOOK = "in process, pipeline.predict(DataFrame)"
 
 
@@ -55,18 +59,26 @@ def connections(results: Results) -> list[int]:
     return sorted({int(key) for server in servers for one in server["rounds"] for key in one["loads"]})
 
 
-def bulk_share(results: Results, key: str, rows: str) -> float | None:
-    """Rows a second of one way to ask, as a share of those of the same model in process."""
-    bulk = results["bulk"]
-    alone = bulk.get(IN_PROCESS_PUBLISHED if "published" in key else IN_PROCESS, {})
-    one, two = bulk[key].get(rows), alone.get(rows)
-    return one / two if one and two else None
+def bulk_share(results: Results, key: str, other: str, rows: str) -> float | None:
+    """Rows a second of one way divided by another's; the median over the turns."""
+    one, two = (results["bulk"].get(way, {}).get(rows, []) for way in (key, other))
+    return _median(first / second for first, second in zip(one, two, strict=False))
 
 
-def watching(results: Results) -> list[float]:
-    """Share of the throughput that monitoring costs: lower quartile, median and upper quartile of the turns."""
-    costs = [1.0 - on / off for on, off in results.get("turns", []) if off]
-    return quantiles(costs, n=4) if len(costs) > 1 else []
+def model_alone(key: str) -> str:
+    """The way in process that has a way's model."""
+    return IN_PROCESS_PUBLISHED if "published" in key else IN_PROCESS
+
+
+def bulk(results: Results, key: str, rows: str) -> float | None:
+    """Rows a second, the median of the turns."""
+    return _median(results["bulk"][key].get(rows, []))
+
+
+def by_turns(results: Results, what: str) -> list[float]:
+    """Of the first's throughput divided by the other's: lower quartile, median and upper quartile of the turns."""
+    ratios = [one / other for one, other in results.get("turns", {}).get(what, []) if other]
+    return quantiles(ratios, n=4) if len(ratios) > 1 else []
 
 
 def _by_round(results: Results, name: str, connections: int) -> list[Any]:

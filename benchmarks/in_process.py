@@ -1,6 +1,7 @@
 """Rows a second of a model alone, in this process: what large requests are compared with.
 
-`python -m benchmarks.in_process MODEL ROWS SECONDS SIZE...` with BENTOML_HOME set, ROWS a JSON file; prints JSON.
+`python -m benchmarks.in_process MODEL ROWS SIZE...` with BENTOML_HOME set, ROWS a JSON file; takes turns as rates.py
+says.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rates import rows_a_second
+from benchmarks.figures import IN_PROCESS, IN_PROCESS_PUBLISHED
+from benchmarks.rates import take_turns
 from benchmarks.reference_model import DEFINITION
 from preprocessors.encoding import Matrix, RowEncoder
 from preprocessors.house_prices import TRUSTED_TYPES
@@ -21,16 +23,13 @@ from registry.bundle import ModelDefinition, ModelVersion
 from schemas.house_prices import HouseFeatures
 
 
-def main(definition: ModelDefinition, file: Path, seconds: float, sizes: list[int]) -> dict[str, float]:
+def main(definition: ModelDefinition, file: Path, sizes: list[int]) -> None:
     """Encoded rows to answers, again and again."""
     bundle = store.open_version(definition)
     rows = [definition.rows.from_row(row) for row in json.loads(file.read_bytes())]
     encoded = RowEncoder(definition.rows).matrix(rows)
-    found = {}
-    for size in sizes:
-        matrix = np.resize(encoded, (size, encoded.shape[1]))
-        found[str(size)] = rows_a_second(partial(_predict, bundle.model, matrix), size, seconds)
-    return found
+    matrices = {size: np.resize(encoded, (size, encoded.shape[1])) for size in sizes}
+    take_turns({size: partial(_predict, bundle.model, matrix) for size, matrix in matrices.items()})
 
 
 def _predict(model: ModelVersion, matrix: Matrix) -> None:
@@ -38,11 +37,11 @@ def _predict(model: ModelVersion, matrix: Matrix) -> None:
 
 
 DEFINITIONS = {
-    "in process": DEFINITION,
-    "in process, published model": ModelDefinition("house_prices", HouseFeatures, TRUSTED_TYPES),
+    IN_PROCESS: DEFINITION,
+    IN_PROCESS_PUBLISHED: ModelDefinition("house_prices", HouseFeatures, TRUSTED_TYPES),
 }
 
 
 if __name__ == "__main__":
-    name, rows, seconds, *sizes = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(DEFINITIONS[name], Path(rows), float(seconds), [int(size) for size in sizes])))
+    name, rows, *sizes = sys.argv[1:]
+    main(DEFINITIONS[name], Path(rows), [int(size) for size in sizes])

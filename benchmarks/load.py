@@ -48,9 +48,9 @@ end
 function done(summary, latency, _)
   local e = summary.errors
   io.write(string.format(
-    'RESULT {"requests": %d, "microseconds": %d, "p50": %.1f, "p99": %.1f, "not_ok": %d, "lost": %d, ' ..
+    'RESULT {"requests": %d, "microseconds": %d, "mean": %.1f, "p50": %.1f, "p99": %.1f, "not_ok": %d, "lost": %d, ' ..
     '"answers": %d, "cached": %d}\\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), e.status,
+    summary.requests, summary.duration, latency.mean, latency:percentile(50), latency:percentile(99), e.status,
     e.connect + e.read + e.write + e.timeout, threads[1]:get("answers"), threads[1]:get("cached")))
 end
 """
@@ -68,6 +68,7 @@ class Load:
 
     requests: int
     seconds: float
+    mean_ms: float
     p50_ms: float
     p99_ms: float
     failures: int
@@ -131,6 +132,7 @@ def parse(output: str) -> Load:
     return Load(
         requests=seen["requests"],
         seconds=seen["microseconds"] / 1e6,
+        mean_ms=seen["mean"] / 1000,
         p50_ms=seen["p50"] / 1000,
         p99_ms=seen["p99"] / 1000,
         failures=seen["not_ok"] + seen["lost"],

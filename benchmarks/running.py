@@ -64,6 +64,15 @@ class Running:
         for process in self._all():
             process.resume()
 
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let a paused server run for this long."""
+        self.go_on()
+        try:
+            yield
+        finally:
+            self.pause()
+
     def _all(self) -> list[psutil.Process]:
         root, below = self.processes()
         return [root, *below]

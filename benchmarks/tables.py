@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import figures
-from benchmarks.figures import FLOOR, OURS, Results
+from benchmarks.figures import CACHE, FLOOR, IN_NOTEBOOK, MLSERVER_BULK, OURS, WATCHING, Results
 
 ABSENT = "-"
 
@@ -120,15 +120,15 @@ def _cost_against(results: Results, name: str, columns: Sequence[int]) -> list[s
 
 
 def _watching(results: Results) -> str:
-    found = figures.watching(results)
+    found = figures.by_turns(results, WATCHING)
     if not found:
         return ""
-    low, usual, high = (f"{100 * cost:.1f} %" for cost in found)
+    high, usual, low = (f"{100 * (1.0 - share):.1f} %" for share in found)
     return (
         f"## What monitoring costs\n\n**{usual}** of the throughput at 64 connections: the median of "
-        f"{len(results['turns'])} pairs of one second with monitoring and one without, half of them between {low} and "
-        f"{high}. The two servers take turns, and the one whose turn it is not is paused: rounds of the tables above "
-        "lie further apart, and differ by more than this."
+        f"{len(results['turns'][WATCHING])} pairs of one second with monitoring and one without, half of them between "
+        f"{low} and {high}. The two servers take turns, and the one whose turn it is not is paused: rounds of the "
+        "tables above lie further apart, and differ by more than this."
     )
 
 
@@ -136,9 +136,16 @@ def _cache(results: Results) -> str:
     if not {"hits", "misses"} <= results["servers"].keys():
         return ""
     columns = figures.connections(results)
-    cells = [number(figures.ratio(results, "hits", "misses", count), 2) for count in columns]
+    rows = [["by rounds", *(number(figures.ratio(results, "hits", "misses", count), 2) for count in columns)]]
+    found = figures.by_turns(results, CACHE)
+    turns = (
+        f"By turns, as monitoring was measured, **{found[1]:.2f}** at 64 connections, "
+        f"half of {len(results['turns'][CACHE])} pairs between {found[0]:.2f} and {found[2]:.2f}."
+        if found
+        else ""
+    )
     head = ["", *map(str, columns)]
-    return f"## Cache: throughput of hits / misses, by connections\n\n{table(head, [['', *cells]])}"
+    return f"## Cache: throughput of hits / misses, by connections\n\n{table(head, rows)}\n\n{turns}".rstrip()
 
 
 def _bulk(results: Results) -> str:
@@ -147,11 +154,18 @@ def _bulk(results: Results) -> str:
         return ""
     sizes = sorted({size for found in bulk.values() for size in found}, key=int)
     rows = []
-    for name, found in bulk.items():
-        cells = [number(found.get(size)) for size in sizes]
-        rows.append([name, *cells, *(number(figures.bulk_share(results, name, size), 2) for size in sizes)])
-    head = ["", *(f"{int(size):,} rows" for size in sizes), *(f"{int(size):,}: share of in process" for size in sizes)]
-    return f"## Many rows in one request, rows a second, one connection\n\n{table(head, rows)}"
+    for name in bulk:
+        others = [figures.model_alone(name), *([] if "published" in name else [IN_NOTEBOOK, MLSERVER_BULK])]
+        cells = [number(figures.bulk(results, name, size)) for size in sizes]
+        shares = [number(figures.bulk_share(results, name, other, size), 2) for other in others for size in sizes]
+        rows.append([name, *cells, *shares, *[ABSENT] * (3 - len(others)) * len(sizes)])
+    titles = ("rows a second", "of its model alone", "of the notebook's pipeline", "of MLServer")
+    head = ["", *(f"{int(size):,}: {title}" for title in titles for size in sizes)]
+    return (
+        "## Many rows in one request, one connection\n\n"
+        "By turns of a second, all servers running and all but one paused: "
+        f"medians of the turns, and of their ratios.\n\n{table(head, rows)}"
+    )
 
 
 def _absent(results: Results) -> str:

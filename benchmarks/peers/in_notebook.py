@@ -2,7 +2,7 @@
 # pandas and joblib live in the benchmark's own environment, which mypy does not see.
 """Rows a second of the pipeline as a notebook uses it: `pipeline.predict(DataFrame)`, the frame made beforehand.
 
-`python -m benchmarks.peers.in_notebook FOLDER SECONDS SIZE...`, in the peers' environment; prints JSON.
+`python -m benchmarks.peers.in_notebook FOLDER SIZE...`, in the peers' environment; takes turns as rates.py says.
 """
 
 from __future__ import annotations
@@ -15,19 +15,16 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
-from benchmarks.rates import rows_a_second
+from benchmarks.rates import take_turns
 
 
-def main(folder: Path, seconds: float, sizes: list[int]) -> dict[str, float]:
+def main(folder: Path, sizes: list[int]) -> None:
     """The same rows again and again, on one thread as a server has it."""
     pipeline, rows = joblib.load(folder / "pipeline.joblib"), json.loads((folder / "rows.json").read_text())
-    found = {}
-    for size in sizes:
-        table = pd.DataFrame([rows[place % len(rows)] for place in range(size)])
-        found[str(size)] = rows_a_second(partial(pipeline.predict, table), size, seconds)
-    return found
+    tables = {size: pd.DataFrame([rows[place % len(rows)] for place in range(size)]) for size in sizes}
+    take_turns({size: partial(pipeline.predict, table) for size, table in tables.items()})
 
 
 if __name__ == "__main__":
-    place, duration, *counts = sys.argv[1:]
-    sys.stdout.write(json.dumps(main(Path(place), float(duration), [int(count) for count in counts])))
+    place, *counts = sys.argv[1:]
+    main(Path(place), [int(count) for count in counts])

@@ -24,8 +24,8 @@ from schemas.house_prices import HouseFeatures
 
 WRK = """Running 1s test @ http://127.0.0.1:1
   64 connections
-RESULT {"requests": 1200, "microseconds": 2000000, "p50": 1500.0, "p99": 9000.0, "not_ok": 150, "lost": 50, \
-"answers": 8, "cached": 2}
+RESULT {"requests": 1200, "microseconds": 2000000, "mean": 2500.0, "p50": 1500.0, "p99": 9000.0, "not_ok": 150, \
+"lost": 50, "answers": 8, "cached": 2}
 """
 
 
@@ -47,8 +47,8 @@ RESULTS: figures.Results = {
     "environment": {"processor": "one", "cores": "2"},
     "options": {"rounds": 3, "seconds": 10, "connections": [64]},
     "servers": {"floor": measured([1000, 2000, 4000]), "plumbline": measured([500, 1200, 1600], p99_ms=10.0)},
-    "bulk": {"in process": {"1000": 200.0}, "plumbline: records": {"1000": 100.0}},
-    "turns": [[90.0, 100.0], [180.0, 200.0], [95.0, 100.0], [80.0, 100.0]],
+    "bulk": {"in process": {"1000": [200.0, 400.0, 100.0]}, "plumbline: records": {"1000": [100.0, 240.0, 40.0]}},
+    "turns": {"monitoring": [[90.0, 100.0], [180.0, 200.0], [95.0, 100.0], [80.0, 100.0]]},
     "absent": {"MLServer": "cannot be installed"},
 }
 
@@ -72,7 +72,7 @@ def rows(count: int = 400) -> Matrix:
 def test_wrk_output_is_read_and_failures_are_no_throughput() -> None:
     seen = load.parse(WRK)
     assert (seen.requests, seen.seconds, seen.p50_ms, seen.p99_ms, seen.failures) == (1200, 2.0, 1.5, 9.0, 200)
-    assert (seen.per_second, seen.cached_share) == (500, 0.25)
+    assert (seen.per_second, seen.mean_ms, seen.cached_share) == (500, 2.5, 0.25)
 
 
 def test_wrk_without_a_result_is_an_error_that_shows_its_output() -> None:
@@ -95,16 +95,16 @@ def test_failures_are_counted_over_all_rounds() -> None:
 
 
 def test_what_monitoring_costs_is_the_median_of_the_pairs() -> None:
-    assert figures.watching(RESULTS)[1] == pytest.approx(0.1)  # of .1, .1, .05 and .2
-    assert figures.watching({**RESULTS, "turns": []}) == []
-    assert "What monitoring costs" not in tables.page({**RESULTS, "turns": []})
+    assert figures.by_turns(RESULTS, "monitoring")[1] == pytest.approx(0.9)  # of .9, .9, .95 and .8
+    assert figures.by_turns({**RESULTS, "turns": {}}, "monitoring") == []
+    assert "What monitoring costs" not in tables.page({**RESULTS, "turns": {}})
 
 
 def test_the_page_names_figures_ratios_and_what_is_absent() -> None:
     page = tables.page(RESULTS)
     assert "| a server | 1,200 | 3 |" in page
     assert "| a server | 0.500 |" in page
-    assert "| plumbline: records | 100 | 0.50 |" in page
+    assert "| plumbline: records | 100 | 0.50 | - | - |" in page
     assert "took 25% of the server's core" in page
     assert "**10.0 %** of the throughput" in page
     assert "MLServer: cannot be installed" in page
