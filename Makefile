@@ -22,6 +22,7 @@ help:  ## list the targets
 serve: $(VENV)/train.stamp  ## serve on PORT (3000), HOST (127.0.0.1); the first time fetch the data and train
 	@$(BIN)/python -m serving.port_check "$(HOST)" "$(PORT)"
 	@$(BIN)/python -m training --recipe training.$(MODEL) --if-missing
+	@echo "Starting. When it is ready, open http://$(HOST):$(PORT)/ in a browser."
 	@exec $(BIN)/bentoml serve service:HousePrices --host $(HOST) --port $(PORT)
 
 train: $(VENV)/train.stamp  ## train, evaluate and, when the gate agrees, publish a new version

@@ -107,8 +107,17 @@ def invalid(details: Sequence[Mapping[str, Any]], count: int | None = None) -> I
     count = len(details) if count is None else count
     listed = [_field_error(detail) for detail in details[:MAX_FIELD_ERRORS]]
     more = f"; the first {MAX_FIELD_ERRORS} are listed" if count > MAX_FIELD_ERRORS else ""
-    detail = f"{count} field{'s break' if count > 1 else ' breaks'} the schema{more}."
+    detail = f"{count} field{'s break' if count > 1 else ' breaks'} the schema{more}.{_hint(details)}"
     return InvalidInput(detail, extension={"errors": listed})
+
+
+def _hint(details: Sequence[Mapping[str, Any]]) -> str:
+    """What is meant by a row that stands alone, as other servers have it."""
+    broken = {(detail["type"], tuple(detail["loc"])) for detail in details}
+    alone = ("missing", ("features",)) in broken and any(
+        rule == "extra_forbidden" and len(place) == 1 for rule, place in broken
+    )
+    return ' Put the row itself into "features".' if alone else ""
 
 
 def from_status(status: int, headers: dict[str, str]) -> PlumblineError:

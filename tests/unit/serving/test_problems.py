@@ -50,6 +50,20 @@ def test_a_missing_field_is_named(row: Row) -> None:
     assert (one["field"], one["rule"]) == ("bedrooms", "missing")
 
 
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (EXAMPLE, True),  # as other servers have it
+        ({"features": EXAMPLE, "more": 1}, False),
+        ({}, False),
+        ({"version": "latest"}, False),
+    ],
+)
+def test_a_row_that_is_not_in_its_place_is_told_where_it_belongs(body: Row, hint: bool) -> None:
+    error = _refused(PredictRequest[HouseFeatures], body)
+    assert ('Put the row itself into "features".' in error.detail) == hint
+
+
 def test_infinity_is_refused_as_not_finite(row: Row) -> None:
     (one,) = _errors(PredictRequest[HouseFeatures], {"features": {**row, "bathrooms": float("inf")}})
     assert (one["field"], one["rule"]) == ("bathrooms", "finite_number")
