@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -30,15 +31,13 @@ def pairs(one: Contestant, other: Contestant, material: Material, rounds: int, c
     script, found = load.write_script(material.folder), list[list[float]]()
     for number in range(rounds):
         with ExitStack() as stack:
-            running = {who.name: stack.enter_context(serve(who, material)) for who in (one, other)}
-            for server in running.values():
-                server.pause()
+            servers = [_Server.start(who, material, stack) for who in (one, other)]
             runs = count()
             for turn in range(-1, TURNS):  # the first warms up
-                order = (one, other) if turn % 2 else (other, one)
-                seen = {who.name: _turn(who, running[who.name], material, script, next(runs)) for who in order}
+                order = servers if turn % 2 else servers[::-1]
+                seen = [server.turn(script, next(runs)) for server in order]
                 if turn >= 0:
-                    found.append([seen[one.name], seen[other.name]])
+                    found.append(seen if turn % 2 else seen[::-1])
         console.print(f"round {number + 1} of turns: {one.title} / {other.title}")
     return found
 
@@ -56,9 +55,22 @@ def check_cache(contestant: Contestant, seen: Load) -> None:
     assert good, f"{contestant.name}: {seen.cached_share:.1%} of the answers came from the cache"
 
 
-def _turn(contestant: Contestant, running: Running, material: Material, script: Path, run: int) -> float:
-    aim = target(contestant, running, material)
-    with running.awake():
-        seen = load.run(script, aim, CONNECTIONS, TURN_SECONDS, LOAD_CORE, run * ROWS_A_RUN)
-    check_cache(contestant, seen)
-    return seen.per_second
+@dataclass(frozen=True)
+class _Server:
+    """One that is paused but for its turns."""
+
+    contestant: Contestant
+    running: Running
+    aim: Target
+
+    @classmethod
+    def start(cls, contestant: Contestant, material: Material, stack: ExitStack) -> _Server:
+        running = stack.enter_context(serve(contestant, material))
+        running.pause()
+        return cls(contestant, running, target(contestant, running, material))
+
+    def turn(self, script: Path, run: int) -> float:
+        with self.running.awake():
+            seen = load.run(script, self.aim, CONNECTIONS, TURN_SECONDS, LOAD_CORE, run * ROWS_A_RUN)
+        check_cache(self.contestant, seen)
+        return seen.per_second

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBRegressor
 
-from benchmarks import figures, load, tables
+from benchmarks import figures, load, rates, tables
 from benchmarks.contestants import as_columns, v2
 from benchmarks.reference_model import DEFINITION
 from benchmarks.reference_pipeline import CATEGORIES, NUMBERS, ReferencePipeline
@@ -108,6 +110,23 @@ def test_the_page_names_figures_ratios_and_what_is_absent() -> None:
     assert "took 25% of the server's core" in page
     assert "**10.0 %** of the throughput" in page
     assert "MLServer: cannot be installed" in page
+
+
+def test_a_program_computes_what_a_line_asks_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = {10: 0, 20: 0}
+
+    def compute(size: int) -> None:
+        done[size] += 1
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("20 0\n20 0.001\n"))
+    rates.take_turns({size: partial(compute, size) for size in done})
+    none, some = map(float, capsys.readouterr().out.split())
+    assert none == 0
+    assert some > 0
+    assert done[10] == 0
+    assert done[20] > 2  # once to warm up in each turn
 
 
 def test_large_requests_hold_every_value_once() -> None:
