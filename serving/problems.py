@@ -112,12 +112,21 @@ def invalid(details: Sequence[Mapping[str, Any]], count: int | None = None) -> I
 
 
 def _hint(details: Sequence[Mapping[str, Any]]) -> str:
-    """What is meant by a row that stands alone, as other servers have it."""
-    broken = {(detail["type"], tuple(detail["loc"])) for detail in details}
-    alone = ("missing", ("features",)) in broken and any(
-        rule == "extra_forbidden" and len(place) == 1 for rule, place in broken
-    )
-    return ' Put the row itself into "features".' if alone else ""
+    """What a body should look like that has its rows in another place, as other servers have it."""
+    broken = [(detail["type"], tuple(detail["loc"])) for detail in details]
+    if ("model_type", ()) in broken:
+        return " The body itself must be an object; /docs has examples."
+    absent = [place[0] for rule, place in broken if rule == "missing" and len(place) == 1 and place[0] in _SHAPES]
+    loose = any(rule == "extra_forbidden" and len(place) == 1 for rule, place in broken)
+    return f" The body should look like {_SHAPES[absent[0]]}." if absent and loose else ""
+
+
+_SHAPES = {
+    "features": '{"features": {"name": value, ...}}',
+    "rows": '{"rows": [{"name": value, ...}, ...]}',
+    "columns": '{"columns": {"name": [value, ...], ...}}',
+}
+"""Bodies, by what they must have."""
 
 
 def from_status(status: int, headers: dict[str, str]) -> PlumblineError:

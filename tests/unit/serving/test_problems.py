@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.errors import InvalidInput, Overloaded, PlumblineError, all_errors
 from schemas.house_prices import HouseFeatures
-from schemas.predictions import PredictRequest, batch_request
+from schemas.predictions import PredictRequest, batch_request, columns_request
 from serving import problems
 from tests.conftest import EXAMPLE
 
@@ -51,17 +51,20 @@ def test_a_missing_field_is_named(row: Row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "hint"),
+    ("model", "body", "hint"),
     [
-        (EXAMPLE, True),  # as other servers have it
-        ({"features": EXAMPLE, "more": 1}, False),
-        ({}, False),
-        ({"version": "latest"}, False),
+        (PredictRequest[HouseFeatures], EXAMPLE, 'look like {"features": {"name": value, ...}}.'),  # as others have it
+        (batch_request(HouseFeatures, 9), EXAMPLE, 'look like {"rows": [{"name": value, ...}, ...]}.'),
+        (columns_request(HouseFeatures, 9), {"rows": [EXAMPLE]}, 'look like {"columns": {"name": [value, ...], ...}}.'),
+        (batch_request(HouseFeatures, 9), [EXAMPLE], "The body itself must be an object"),
+        (PredictRequest[HouseFeatures], {"features": EXAMPLE, "more": 1}, None),
+        (PredictRequest[HouseFeatures], {"features": [EXAMPLE]}, None),
+        (PredictRequest[HouseFeatures], {"version": "latest"}, None),
     ],
 )
-def test_a_row_that_is_not_in_its_place_is_told_where_it_belongs(body: Row, hint: bool) -> None:
-    error = _refused(PredictRequest[HouseFeatures], body)
-    assert ('Put the row itself into "features".' in error.detail) == hint
+def test_rows_that_are_not_in_their_place_are_told_where_they_belong(model: Any, body: Any, hint: str | None) -> None:
+    _, more = _refused(model, body).detail.split("the schema.")
+    assert (hint in more) if hint else not more
 
 
 def test_infinity_is_refused_as_not_finite(row: Row) -> None:
