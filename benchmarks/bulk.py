@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -44,7 +45,6 @@ def measure(
     Raises:
         AssertionError: somebody answers wrongly.
     """
-    found: Results = {}
     absent: dict[str, str] = {}
     with ExitStack() as stack:
         ways = _alone(material, stack)
@@ -55,36 +55,37 @@ def measure(
                     way for bulk in contestant.bulk for way in _served(contestant, running, bulk, material, absent)
                 ]
                 running.pause()
+        found: Results = {way.name: {} for way in ways}
         for turn in range(-1, turns):  # the first warms up
             for way in ways if turn % 2 else ways[::-1]:
                 rate = way.turn()
                 if turn >= 0:
-                    found.setdefault(way.name, {}).setdefault(str(way.rows), []).append(rate)
+                    found[way.name].setdefault(str(way.rows), []).append(rate)
             console.print(f"turn {turn + 1} of {turns} of large requests")
-    return {name: found[name] for name in dict.fromkeys(way.name for way in ways)}, absent
+    return found, absent
 
 
 def _served(
     contestant: Contestant, running: Running, bulk: Bulk, material: Material, absent: dict[str, str]
 ) -> Iterator[Way]:
     title, path, request, prices = bulk
-    script = load.write_script(material.folder)
+    name, script = f"{contestant.name}: {title}", load.write_script(material.folder)
     for size in BULK_SIZES:
-        name = f"{contestant.name}: {title}"
         body = orjson.dumps(request(material.many(size)))
         refused = _refusal(running.url + path, body, prices, material.many_expected(contestant.exact, size))
         if refused:
             absent[f"{name}, {size:,} rows"] = refused
             continue
         file = material.bodies(f"bulk-{contestant.name}-{title}-{size}".replace(" ", "-"), [body])
-        aim = Target(running.url, path, file)
+        yield Way(name, size, partial(_turn, running, script, Target(running.url, path, file), size))
 
-        def turn(aim: Target = aim, size: int = size) -> float:
-            with running.awake():
-                seen = load.run(script, aim, 1, TURN_SECONDS, LOAD_CORE)
-            return 1000 * size / seen.mean_ms
 
-        yield Way(name, size, turn)
+def _turn(running: Running, script: Path, target: Target, rows: int) -> float:
+    """By the mean time of an answer: a turn is too short to count answers of which only a few come in it."""
+    with running.awake():
+        seen = load.run(script, target, 1, TURN_SECONDS, LOAD_CORE)
+    assert seen.requests > seen.failures == 0, f"{target.url}{target.path} does not answer all: {seen}"
+    return 1000 * rows / seen.mean_ms
 
 
 def _refusal(url: str, body: bytes, prices: Prices, expected: list[float]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.load import Load, Target
 from benchmarks.material import REPEATED, Material, Row
 
 HERE = Path(sys.executable).parent
@@ -53,6 +54,17 @@ class Contestant:
         if self.mode == "unique":  # wrk counts up in the last of nine decimals
             return material.bodies(self.name, [_nine_decimals(self.body(row)) for row in rows])
         return material.bodies(self.name, [orjson.dumps(self.body(row)) for row in rows])
+
+    def target(self, url: str, material: Material) -> Target:
+        """Where wrk sends its requests, which are written to a file."""
+        return Target(url, self.path, self.bodies(material), self.mode)
+
+    def check_cache(self, seen: Load) -> None:
+        """Hits must be hits, and misses misses. Raises AssertionError."""
+        if self.mode == "different":
+            return
+        good = seen.cached_share < 0.001 if self.mode == "unique" else seen.cached_share > 0.99
+        assert good, f"{self.name}: {seen.cached_share:.1%} of the answers came from the cache"
 
 
 def _nine_decimals(body: Any) -> bytes:

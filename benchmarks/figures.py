@@ -65,9 +65,9 @@ def bulk_share(results: Results, key: str, other: str, rows: str) -> float | Non
     return _median(first / second for first, second in zip(one, two, strict=False))
 
 
-def model_alone(key: str) -> str:
-    """The way in process that has a way's model."""
-    return IN_PROCESS_PUBLISHED if "published" in key else IN_PROCESS
+def beside(key: str) -> tuple[str, str, str]:
+    """The ways that have a way's model: in process, the notebook's, and MLServer's; "" for none."""
+    return (IN_PROCESS_PUBLISHED, "", "") if "published" in key else (IN_PROCESS, IN_NOTEBOOK, MLSERVER_BULK)
 
 
 def bulk(results: Results, key: str, rows: str) -> float | None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from benchmarks import load
 from benchmarks.__main__ import CACHE, PAGES
 from benchmarks.contestants import Contestant, contestants
-from benchmarks.load import Load, Target
+from benchmarks.load import Load
 from benchmarks.material import Material, prepare
 from benchmarks.running import LOAD_CORE, Running, serve
 
@@ -143,7 +143,7 @@ def sample(contestant: Contestant, material: Material) -> tuple[Load, str]:
     command = [part.replace("reference_service", "sampled_service") for part in contestant.command]
     sampled = replace(contestant, command=command, environment={**contestant.environment, "BENCH_STACKS": str(stacks)})
     with serve(sampled, material) as running:
-        target = Target(running.url, sampled.path, sampled.bodies(material))
+        target = sampled.target(running.url, material)
         script = load.write_script(material.folder)
         load.run(script, target, CONNECTIONS, 2.0, LOAD_CORE)
         _collect(running, stacks)  # so far it was starting

@@ -56,6 +56,8 @@ end
 """
 
 TIMEOUT_SECONDS = 30
+ROWS_A_RUN = 1_000_000
+"""More than one run sends."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,18 @@ def write_script(folder: Path) -> Path:
     return script
 
 
-def run(script: Path, target: Target, connections: int, seconds: float, core: int, first: int = 0) -> Load:
+def run(script: Path, target: Target, connections: int, seconds: float, core: int, number: int = 0) -> Load:
     """Load a server from one core.
 
     Args:
-        first: where a unique row's number starts: another one for every run.
+        number: of the run on this server; the unique rows of each are others.
 
     Raises:
         AssertionError: wrk gave no result.
     """
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", f"{TIMEOUT_SECONDS}s", "-s", str(script), target.url, "--"]
-    command += [str(target.bodies), target.path, target.mode, str(first)]
+    command += [str(target.bodies), target.path, target.mode, str(number * ROWS_A_RUN)]
     limit = seconds + TIMEOUT_SECONDS + 10
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)  # noqa: S603
     return parse(done.stdout + done.stderr)

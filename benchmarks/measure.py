@@ -13,7 +13,6 @@ from benchmarks.contestants import Contestant
 from benchmarks.figures import Results
 from benchmarks.material import Material
 from benchmarks.running import LOAD_CORE, Running, core_seconds, serve
-from benchmarks.turns import ROWS_A_RUN, check_cache, target
 
 WARM_UP_CONNECTIONS = 16
 MUCH = 0.05
@@ -46,14 +45,14 @@ def one_round(
     contestant: Contestant, running: Running, material: Material, script: Path, options: Options
 ) -> dict[str, Any]:
     """All numbers of connections on one running server."""
-    aim = target(contestant, running, material)
-    load.run(script, aim, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE, 0)
+    aim = contestant.target(running.url, material)
+    load.run(script, aim, WARM_UP_CONNECTIONS, max(1.0, options.seconds / 3), LOAD_CORE)
     loads = {}
     for number, connections in enumerate(options.connections, 1):
         before, busy = running.cpu_seconds(), core_seconds()
-        seen = load.run(script, aim, connections, options.seconds, LOAD_CORE, number * ROWS_A_RUN)
+        seen = load.run(script, aim, connections, options.seconds, LOAD_CORE, number)
         spent = running.cpu_seconds() - before
-        check_cache(contestant, seen)
+        contestant.check_cache(seen)
         others = max(core_seconds() - busy - spent, 0.0) / seen.seconds
         cpu = {"others": others, "cpu_us": 1e6 * spent / max(seen.requests, 1), "per_second": seen.per_second}
         loads[str(connections)] = {**asdict(seen), **cpu}

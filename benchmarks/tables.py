@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks import figures
-from benchmarks.figures import CACHE, FLOOR, IN_NOTEBOOK, MLSERVER_BULK, OURS, WATCHING, Results
+from benchmarks.figures import CACHE, COMPARED, FLOOR, OURS, WATCHING, Results
 
 ABSENT = "-"
 
@@ -92,7 +92,7 @@ def _ratios(results: Results) -> str:
         if name != FLOOR
     ]
     floor = f"## Throughput as a share of the floor, by connections\n\n{table(head, to_floor)}"
-    others = [name for name in results["servers"] if name not in (OURS, "hits", "misses")]
+    others = [name for name in results["servers"] if name not in (OURS, *COMPARED[CACHE])]
     if OURS not in results["servers"] or not others:
         return floor
     rows = [
@@ -133,10 +133,11 @@ def _watching(results: Results) -> str:
 
 
 def _cache(results: Results) -> str:
-    if not {"hits", "misses"} <= results["servers"].keys():
+    hits, misses = COMPARED[CACHE]
+    if not {hits, misses} <= results["servers"].keys():
         return ""
     columns = figures.connections(results)
-    rows = [["by rounds", *(number(figures.ratio(results, "hits", "misses", count), 2) for count in columns)]]
+    rows = [["by rounds", *(number(figures.ratio(results, hits, misses, count), 2) for count in columns)]]
     found = figures.by_turns(results, CACHE)
     turns = (
         f"By turns, as monitoring was measured, **{found[1]:.2f}** at 64 connections, "
@@ -155,10 +156,13 @@ def _bulk(results: Results) -> str:
     sizes = sorted({size for found in bulk.values() for size in found}, key=int)
     rows = []
     for name in bulk:
-        others = [figures.model_alone(name), *([] if "published" in name else [IN_NOTEBOOK, MLSERVER_BULK])]
         cells = [number(figures.bulk(results, name, size)) for size in sizes]
-        shares = [number(figures.bulk_share(results, name, other, size), 2) for other in others for size in sizes]
-        rows.append([name, *cells, *shares, *[ABSENT] * (3 - len(others)) * len(sizes)])
+        shares = [
+            number(figures.bulk_share(results, name, other, size), 2)
+            for other in figures.beside(name)
+            for size in sizes
+        ]
+        rows.append([name, *cells, *shares])
     titles = ("rows a second", "of its model alone", "of the notebook's pipeline", "of MLServer")
     head = ["", *(f"{int(size):,}: {title}" for title in titles for size in sizes)]
     return (

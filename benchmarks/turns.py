@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks import load
 from benchmarks.contestants import Contestant
-from benchmarks.load import Load, Target
+from benchmarks.load import Target
 from benchmarks.material import Material
 from benchmarks.running import LOAD_CORE, Running, serve
 
@@ -19,8 +19,6 @@ TURNS = 12
 """Pairs of turns a round."""
 TURN_SECONDS = 1.0
 CONNECTIONS = 64
-ROWS_A_RUN = 1_000_000
-"""More than one run sends."""
 
 
 def pairs(one: Contestant, other: Contestant, material: Material, rounds: int, console: Console) -> list[list[float]]:
@@ -42,19 +40,6 @@ def pairs(one: Contestant, other: Contestant, material: Material, rounds: int, c
     return found
 
 
-def target(contestant: Contestant, running: Running, material: Material) -> Target:
-    """Where wrk sends a contestant's requests."""
-    return Target(running.url, contestant.path, contestant.bodies(material), contestant.mode)
-
-
-def check_cache(contestant: Contestant, seen: Load) -> None:
-    """Hits must be hits, and misses misses. Raises AssertionError."""
-    if contestant.mode == "different":
-        return
-    good = seen.cached_share < 0.001 if contestant.mode == "unique" else seen.cached_share > 0.99
-    assert good, f"{contestant.name}: {seen.cached_share:.1%} of the answers came from the cache"
-
-
 @dataclass(frozen=True)
 class _Server:
     """One that is paused but for its turns."""
@@ -67,10 +52,10 @@ class _Server:
     def start(cls, contestant: Contestant, material: Material, stack: ExitStack) -> _Server:
         running = stack.enter_context(serve(contestant, material))
         running.pause()
-        return cls(contestant, running, target(contestant, running, material))
+        return cls(contestant, running, contestant.target(running.url, material))
 
-    def turn(self, script: Path, run: int) -> float:
+    def turn(self, script: Path, number: int) -> float:
         with self.running.awake():
-            seen = load.run(script, self.aim, CONNECTIONS, TURN_SECONDS, LOAD_CORE, run * ROWS_A_RUN)
-        check_cache(self.contestant, seen)
+            seen = load.run(script, self.aim, CONNECTIONS, TURN_SECONDS, LOAD_CORE, number)
+        self.contestant.check_cache(seen)
         return seen.per_second

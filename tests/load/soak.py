@@ -155,7 +155,7 @@ def soak(served: Served, seconds: float, most: int, folder: Path, console: Conso
     script, started = load.write_script(folder), time.monotonic()
     first, requests, failures, looks = {worker.pid for worker in served.workers()}, 0, 0, list[Look]()
     while (time.monotonic() - started < seconds and requests < most) or len(looks) < 4:
-        seen = load.run(script, target, CONNECTIONS, STRETCH_SECONDS, core=0, first=len(looks) * 1_000_000)
+        seen = load.run(script, target, CONNECTIONS, STRETCH_SECONDS, core=0, number=len(looks))
         failures += seen.failures
         requests += seen.requests + other_requests(served, rows)
         looks.append(look(served, requests))
